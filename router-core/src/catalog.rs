@@ -24,7 +24,11 @@ impl ModelId {
     /// If it is empty or has spaces around it.
     pub fn new(name: impl Into<String>) -> Result<Self, ModelIdError> {
         let name = name.into();
-        if name.is_empty() || name.trim() != name { Err(ModelIdError(name)) } else { Ok(Self(name)) }
+        if name.is_empty() || name.trim() != name {
+            Err(ModelIdError(name))
+        } else {
+            Ok(Self(name))
+        }
     }
 
     /// The name.
@@ -240,8 +244,7 @@ mod tests {
         let ids: Vec<_> = catalog.models().iter().map(|model| model.id.as_str()).collect();
         assert_eq!(ids, ["big", "small"]);
         let prices = catalog.get("big").unwrap().usd_per_million_tokens.unwrap();
-        let usage =
-            Usage { prompt: Tokens(1000), cached: Tokens(800), completion: Tokens(200) };
+        let usage = Usage { prompt: Tokens(1000), cached: Tokens(800), completion: Tokens(200) };
         assert_eq!(prices.cost(usage), Usd::from_nanos(3_500_000));
     }
 
@@ -252,7 +255,8 @@ mod tests {
         let twice = "[[models]]\nid = \"a\"\n[[models]]\nid = \"a\"";
         assert!(Catalog::from_toml(twice).unwrap_err().to_string().contains("twice"));
         assert!(Catalog::from_toml("models = []").unwrap_err().to_string().contains("at least 1"));
-        let negative = "[[models]]\nid = \"a\"\nusd_per_million_tokens = { input = -1, output = 1 }";
+        let negative =
+            "[[models]]\nid = \"a\"\nusd_per_million_tokens = { input = -1, output = 1 }";
         assert!(Catalog::from_toml(negative).unwrap_err().to_string().contains("price must be"));
     }
 }

@@ -18,8 +18,9 @@ pub struct UnitError {
 }
 
 /// Money in integer nano-dollars, so that sums do not depend on their order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[derive(Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Usd(i64);
 
@@ -129,9 +130,11 @@ impl TryFrom<f64> for UsdPerMillionTokens {
 
     fn try_from(dollars: f64) -> Result<Self, UnitError> {
         let bound = "at least 0 and at most 1e9 dollars per million tokens";
-        Usd::from_dollars(dollars)
-            .map(|usd| Self(usd.nanos()))
-            .map_err(|error| UnitError { quantity: "price", bound, ..error })
+        Usd::from_dollars(dollars).map(|usd| Self(usd.nanos())).map_err(|error| UnitError {
+            quantity: "price",
+            bound,
+            ..error
+        })
     }
 }
 

@@ -1,0 +1,61 @@
+//! The time of a decision, features included, and of loading an artifact.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use rand::SeedableRng;
+use rand_pcg::Pcg64;
+use router_core::testing::random_linear_bytes;
+use router_core::{Ask, RequestView, Router, Scratch, Tier};
+
+/// English-like text: words of a Zipf-like vocabulary, with some numbers and punctuation.
+fn text(n_chars: usize) -> String {
+    const SYLLABLES: [&str; 16] = [
+        "the", "of", "con", "ti", "ra", "mo", "ne", "pre", "sta", "ver", "in", "al", "que", "so",
+        "li", "ex",
+    ];
+    let mut text = String::new();
+    let mut state = 1u64;
+    while text.len() < n_chars {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let word = state >> 33;
+        for part in 0..1 + word % 3 {
+            text.push_str(SYLLABLES[(word >> (4 * part + 2)) as usize % 16]);
+        }
+        text.push_str(if word % 11 == 0 { ", 42 " } else { " " });
+    }
+    text.truncate(n_chars);
+    text
+}
+
+fn decide(c: &mut Criterion) {
+    let router = Router::from_bytes(&random_linear_bytes(16, 8, 1)).expect("valid bytes");
+    let mut scratch = Scratch::default();
+    let mut rng = Pcg64::seed_from_u64(1);
+    for n_chars in [200, 500, 2_000, 8_000] {
+        // A new text each time, so that caches see what a server sees.
+        let texts: Vec<String> =
+            (0..64).map(|i| format!("{i} {}", &text(n_chars + 64)[i..n_chars + i - 3])).collect();
+        let mut next = 0;
+        c.bench_function(&format!("decide/16 models/{n_chars} chars"), |b| {
+            b.iter(|| {
+                next = (next + 1) % texts.len();
+                let view = RequestView::from_text(black_box(&texts[next]));
+                router.decide(&view, &Ask::tier(Tier::Balanced), &mut scratch, &mut rng)
+            });
+        });
+    }
+}
+
+fn load(c: &mut Criterion) {
+    let bytes = random_linear_bytes(16, 8, 1);
+    c.bench_function("load/16 models", |b| b.iter(|| Router::from_bytes(black_box(&bytes))));
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(50);
+    targets = decide, load
+}
+criterion_main!(benches);

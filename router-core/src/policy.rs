@@ -1,0 +1,176 @@
+//! Policies: context → a distribution over arms. A policy never samples.
+
+mod cost_aware;
+mod epsilon_greedy;
+mod fixed;
+mod threshold;
+mod uniform;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Catalog, ModelId};
+use crate::objective::Objective;
+use crate::predictor::Prediction;
+
+pub use cost_aware::CostAware;
+pub use epsilon_greedy::EpsilonGreedy;
+pub use fixed::Fixed;
+pub use threshold::Threshold;
+pub use uniform::Uniform;
+
+/// All that a policy may see before it decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// What to expect of each arm.
+    pub prediction: &'a Prediction,
+    /// `[n_arms]`: which arms may be drawn; at least one.
+    pub eligible: &'a [bool],
+    /// What counts.
+    pub objective: &'a Objective,
+}
+
+impl Context<'_> {
+    /// The eligible arms, in order.
+    pub fn eligible_arms(&self) -> impl Iterator<Item = usize> {
+        self.eligible.iter().enumerate().filter(|(_, eligible)| **eligible).map(|(arm, _)| arm)
+    }
+}
+
+/// Context → distribution.
+pub trait Policy: Send + Sync + std::fmt::Debug {
+    /// The probability of each arm; zero for those that are not eligible.
+    fn distribution(&self, context: &Context<'_>) -> ActionDistribution;
+}
+
+/// A distribution over arms. Its probabilities are not negative and sum to 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActionDistribution(Vec<f64>);
+
+impl ActionDistribution {
+    /// All mass on one arm.
+    ///
+    /// # Panics
+    ///
+    /// If `arm` is not below `n_arms`.
+    pub fn point(n_arms: usize, arm: usize) -> Self {
+        let mut probabilities = vec![0.0; n_arms];
+        probabilities[arm] = 1.0;
+        Self(probabilities)
+    }
+
+    /// Equal mass on every eligible arm; all mass on arm 0 if none is.
+    pub fn uniform(eligible: &[bool]) -> Self {
+        let n_eligible = eligible.iter().filter(|eligible| **eligible).count();
+        if n_eligible == 0 {
+            return Self::point(eligible.len(), 0);
+        }
+        let mass = 1.0 / n_eligible as f64;
+        Self(eligible.iter().map(|eligible| if *eligible { mass } else { 0.0 }).collect())
+    }
+
+    /// `(1 − share) · self + share · other`.
+    pub fn mix(&self, share: f64, other: &Self) -> Self {
+        let mix = |(a, b): (&f64, &f64)| (1.0 - share) * a + share * b;
+        Self(self.0.iter().zip(&other.0).map(mix).collect())
+    }
+
+    /// `[n_arms]`.
+    pub fn probabilities(&self) -> &[f64] {
+        &self.0
+    }
+
+    /// The arm at `u` in `[0, 1)` of the cumulative distribution, and its probability.
+    pub fn at(&self, u: f64) -> (usize, f64) {
+        let total: f64 = self.0.iter().sum();
+        let mut cumulative = 0.0;
+        let mut last = 0;
+        for (arm, &probability) in self.0.iter().enumerate() {
+            if probability > 0.0 {
+                cumulative += probability;
+                last = arm;
+                if cumulative > u * total {
+                    break;
+                }
+            }
+        }
+        (last, self.0[last])
+    }
+}
+
+/// A policy as an artifact holds it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum PolicySpec {
+    /// Always one model.
+    Fixed {
+        /// That model.
+        model: ModelId,
+    },
+    /// Every eligible model alike.
+    Uniform,
+    /// The strong model where its predicted uplift reaches a threshold, else the weak one.
+    Threshold {
+        /// The model for most requests.
+        weak: ModelId,
+        /// The model for the rest.
+        strong: ModelId,
+        /// Predicted quality that the strong model must add.
+        uplift: f64,
+    },
+    /// The highest utility.
+    CostAware,
+    /// Another policy, but every eligible model keeps at least `epsilon / n`.
+    EpsilonGreedy {
+        /// Share of requests that are drawn uniformly, in `[0, 1]`.
+        epsilon: f64,
+        /// The other policy.
+        base: Box<PolicySpec>,
+    },
+}
+
+/// Why a specification cannot be built.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum PolicyError {
+    /// It names a model that the catalog lacks.
+    #[error("policy names model {0}, which is not in the catalog")]
+    UnknownModel(ModelId),
+    /// Exploration outside its range.
+    #[error("epsilon must be in [0, 1], got {0}")]
+    Epsilon(f64),
+    /// A threshold that is not a number.
+    #[error("uplift must be finite, got {0}")]
+    Uplift(f64),
+}
+
+impl PolicySpec {
+    /// Builds the policy for a catalog.
+    ///
+    /// # Errors
+    ///
+    /// If it names a model that the catalog lacks, or a number is out of range.
+    pub fn build(&self, catalog: &Catalog) -> Result<Box<dyn Policy>, PolicyError> {
+        let arm = |model: &ModelId| {
+            catalog.arm(model.as_str()).ok_or_else(|| PolicyError::UnknownModel(model.clone()))
+        };
+        Ok(match self {
+            Self::Fixed { model } => Box::new(Fixed { arm: arm(model)? }),
+            Self::Uniform => Box::new(Uniform),
+            Self::Threshold { weak, strong, uplift } => {
+                if !uplift.is_finite() {
+                    return Err(PolicyError::Uplift(*uplift));
+                }
+                Box::new(Threshold { weak: arm(weak)?, strong: arm(strong)?, uplift: *uplift })
+            }
+            Self::CostAware => Box::new(CostAware),
+            Self::EpsilonGreedy { epsilon, base } => {
+                if !(0.0..=1.0).contains(epsilon) {
+                    return Err(PolicyError::Epsilon(*epsilon));
+                }
+                Box::new(EpsilonGreedy { epsilon: *epsilon, base: base.build(catalog)? })
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::catalog::ModelSpec;
+
+fn catalog() -> Catalog {
+    let named = |name: &str| ModelSpec::named(ModelId::new(name).unwrap());
+    Catalog::new(String::new(), vec![named("a"), named("b"), named("c")]).unwrap()
+}
+
+fn specs() -> Vec<PolicySpec> {
+    let id = |name: &str| ModelId::new(name).unwrap();
+    let greedy = PolicySpec::EpsilonGreedy { epsilon: 0.3, base: Box::new(PolicySpec::CostAware) };
+    vec![
+        PolicySpec::Fixed { model: id("b") },
+        PolicySpec::Uniform,
+        PolicySpec::Threshold { weak: id("a"), strong: id("c"), uplift: 0.1 },
+        PolicySpec::CostAware,
+        greedy,
+    ]
+}
+
+fn prediction(score: [f64; 3]) -> Prediction {
+    Prediction {
+        quality: score.to_vec(),
+        score: score.to_vec(),
+        cost: vec![Some(1.0), Some(2.0), Some(4.0)],
+        latency_ms: vec![None; 3],
+        ..Prediction::default()
+    }
+}
+
+fn objective(lambda: f64) -> Objective {
+    Objective { lambda, latency_weight: 0.0, reference_cost: 4.0, reference_latency_ms: 1.0 }
+}
+
+fn probabilities(spec: &PolicySpec, score: [f64; 3], lambda: f64, eligible: [bool; 3]) -> Vec<f64> {
+    let (prediction, objective) = (prediction(score), objective(lambda));
+    let context = Context { prediction: &prediction, eligible: &eligible, objective: &objective };
+    spec.build(&catalog()).unwrap().distribution(&context).probabilities().to_vec()
+}
+
+#[test]
+fn each_policy_does_what_its_name_says() {
+    let all = [true; 3];
+    let of = |i: usize, score, lambda| probabilities(&specs()[i], score, lambda, all);
+    assert_eq!(of(0, [0.9, 0.1, 0.2], 0.0), [0.0, 1.0, 0.0]);
+    assert_eq!(of(2, [0.5, 0.0, 0.55], 0.0), [1.0, 0.0, 0.0]);
+    assert_eq!(of(2, [0.5, 0.0, 0.65], 0.0), [0.0, 0.0, 1.0]);
+    // 0.5 − 0.25λ, 0.6 − 0.5λ, 0.8 − λ: the dear arm wins at λ = 0, the middle one never, the
+    // cheap one from λ = 0.4 on.
+    assert_eq!(of(3, [0.5, 0.6, 0.8], 0.0), [0.0, 0.0, 1.0]);
+    assert_eq!(of(3, [0.5, 0.6, 0.8], 0.41), [1.0, 0.0, 0.0]);
+    assert_eq!(of(3, [0.5, 0.6, 0.8], f64::INFINITY), [1.0, 0.0, 0.0]);
+    let explored = of(4, [0.5, 0.6, 0.8], 0.0);
+    assert!((explored[0] - 0.1).abs() < 1e-12 && (explored[2] - 0.8).abs() < 1e-12, "{explored:?}");
+}
+
+#[test]
+fn a_tie_goes_to_the_cheaper_arm() {
+    assert_eq!(
+        probabilities(&PolicySpec::CostAware, [0.5; 3], 0.0, [false, true, true]),
+        [0.0, 1.0, 0.0]
+    );
+}
+
+#[test]
+fn a_score_that_is_not_a_number_is_worst() {
+    assert_eq!(
+        probabilities(&PolicySpec::CostAware, [f64::NAN, 0.1, 0.0], 0.0, [true; 3]),
+        [0.0, 1.0, 0.0]
+    );
+}
+
+#[test]
+fn a_specification_that_cannot_work_is_refused() {
+    let unknown = PolicySpec::Fixed { model: ModelId::new("z").unwrap() };
+    assert!(unknown.build(&catalog()).is_err());
+    let epsilon = PolicySpec::EpsilonGreedy { epsilon: 1.5, base: Box::new(PolicySpec::Uniform) };
+    let error = epsilon.build(&catalog()).unwrap_err().to_string();
+    assert_eq!(error, "epsilon must be in [0, 1], got 1.5");
+}
+
+proptest! {
+    #[test]
+    fn distributions_sum_to_one_and_leave_out_what_is_not_eligible(
+        score in prop::array::uniform3(-1.0f64..2.0),
+        lambda in 0.0f64..10.0,
+        eligible in prop::array::uniform3(any::<bool>()).prop_filter("one", |e| e.contains(&true)),
+        u in 0.0f64..1.0,
+    ) {
+        for spec in specs() {
+            let p = probabilities(&spec, score, lambda, eligible);
+            prop_assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+            prop_assert!(p.iter().zip(eligible).all(|(p, e)| *p >= 0.0 && (e || *p == 0.0)));
+            let (arm, propensity) = ActionDistribution(p.clone()).at(u);
+            prop_assert!(eligible[arm] && propensity > 0.0 && p[arm].to_bits() == propensity.to_bits());
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Small routers for the tests and examples of all crates.
+
+use std::collections::BTreeMap;
+
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+
+use crate::artifact::{Weights, to_bytes};
+use crate::calibration::Calibration;
+use crate::catalog::{Catalog, ModelId, ModelSpec};
+use crate::features::{FEATURE_SCHEMA_VERSION, N_BLOCKS, N_BUCKETS, N_SURFACE};
+use crate::manifest::{FORMAT_VERSION, Manifest, PredictorSpec, Provenance};
+use crate::objective::{Objective, Tier};
+use crate::policy::PolicySpec;
+use crate::predictor::{Constant, CostHead, LinearParts};
+use crate::router::Router;
+
+/// A manifest for models of these names, with the cost-aware policy and λ = 0.1 for every tier.
+///
+/// # Panics
+///
+/// If there is no name, an empty one, or one twice.
+pub fn manifest(names: &[&str]) -> Manifest {
+    let id = |name: &&str| ModelId::new(*name).expect("test models have names");
+    let specs = names.iter().map(|name| ModelSpec::named(id(name))).collect();
+    let catalog = Catalog::new("test".to_owned(), specs).expect("test catalogs are valid");
+    let objective = Objective {
+        lambda: 0.1,
+        latency_weight: 0.0,
+        reference_cost: 0.01,
+        reference_latency_ms: 1000.0,
+    };
+    Manifest {
+        format_version: FORMAT_VERSION,
+        feature_schema_version: FEATURE_SCHEMA_VERSION,
+        catalog,
+        predictor: PredictorSpec::Constant(Constant::default()),
+        policy: PolicySpec::CostAware,
+        objective,
+        tiers: Tier::ALL.into_iter().map(|tier| (tier, 0.1)).collect(),
+        speed_latency_weight: 0.1,
+        operating_points: Vec::new(),
+        provenance: Provenance {
+            data: Vec::new(),
+            n_requests: 0,
+            seed: 0,
+            cross_fit: None,
+            config: serde_json::Value::Null,
+            reference: id(&names[0]),
+            cheapest: None,
+            crate_version: String::new(),
+            metrics: BTreeMap::new(),
+        },
+    }
+}
+
+/// A router of `large` (quality 0.9, one cent) and `small` (0.6, a tenth of it), whatever the text.
+///
+/// # Panics
+///
+/// Never: its parts are valid.
+pub fn two_model_router() -> Router {
+    let constant = Constant {
+        quality: vec![0.9, 0.6],
+        cost: vec![Some(0.01), Some(0.001)],
+        latency_ms: vec![Some(1000.0), Some(300.0)],
+    };
+    let bytes = to_bytes(manifest(&["large", "small"]), Weights::Constant(constant));
+    Router::from_bytes(&bytes.expect("valid parts")).expect("valid bytes")
+}
+
+/// The bytes of a router of `n_arms` models with random linear heads, for benchmarks.
+///
+/// # Panics
+///
+/// If `n_arms` is 0 or above 100.
+pub fn random_linear_bytes(n_arms: usize, n_tasks: usize, seed: u64) -> Vec<u8> {
+    let names: Vec<String> = (0..n_arms).map(|arm| format!("model-{arm:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let parts = random_linear_parts(n_arms, n_tasks, seed);
+    to_bytes(manifest(&names), Weights::Linear(Box::new(parts))).expect("valid parts")
+}
+
+/// Linear heads with a weight in every bucket, uniform in ±0.01.
+pub fn random_linear_parts(n_arms: usize, n_tasks: usize, seed: u64) -> LinearParts {
+    let width = n_arms + 1 + n_tasks;
+    let mut rng = Pcg64::seed_from_u64(seed);
+    let mut random =
+        |n: usize| (0..n).map(|_| rng.random_range(-0.01..0.01f32)).collect::<Vec<f32>>();
+    LinearParts {
+        n_arms,
+        has_complexity: true,
+        tasks: (0..n_tasks).map(|task| format!("task_{task}")).collect(),
+        task_sharpness: 1.0,
+        task_effects: random(n_tasks * n_arms),
+        buckets: (0..N_BUCKETS as u32).collect(),
+        idf: vec![1.5; N_BUCKETS],
+        weights: random(N_BUCKETS * width),
+        block_scales: vec![1.0; N_BLOCKS],
+        surface_mean: vec![1.0; N_SURFACE],
+        surface_scale: vec![0.5; N_SURFACE],
+        surface_weights: random(N_SURFACE * width),
+        bias: vec![0.5; width],
+        calibrations: vec![Calibration::identity(); n_arms],
+        complexity_calibration: Calibration::identity(),
+        costs: (0..n_arms)
+            .map(|arm| {
+                Some(CostHead { bias: -7.0 + 0.1 * arm as f64, weights: vec![0.0; N_SURFACE] })
+            })
+            .collect(),
+        latency_ms: vec![None; n_arms],
+    }
+}
