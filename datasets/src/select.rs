@@ -1,0 +1,234 @@
+//! Which models of a table are taken: `--models`.
+
+use router_core::{ModelId, OutcomeTable};
+
+/// A selection of models, as written in `--models`.
+///
+/// A comma list of names and globs with `*`, of exclusions `!glob`, and of keywords:
+///
+/// | Part | Keeps |
+/// | --- | --- |
+/// | `gpt-4`, `llama-*` | the models of that name; without such a part, all |
+/// | `!o1-*` | the others |
+/// | `priced` | models whose cost is known wherever they answered |
+/// | `complete` | models that answered every request |
+/// | `common` | requests that every kept model answered |
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelSelection {
+    included: Vec<String>,
+    excluded: Vec<String>,
+    is_priced: bool,
+    is_complete: bool,
+    is_common: bool,
+}
+
+/// Why a selection cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SelectError {
+    /// A part of the list is empty.
+    #[error("a part of --models must not be empty, got {0:?}")]
+    EmptyPart(String),
+    /// A name or glob that fits nothing.
+    #[error("--models: {pattern} is none of the {n_models} models ({models})")]
+    NoSuchModel {
+        /// The name or glob.
+        pattern: String,
+        /// How many models there are.
+        n_models: usize,
+        /// Their names.
+        models: String,
+    },
+    /// Nothing is left.
+    #[error(
+        "--models keeps {n_models} models and {n_requests} requests, at least 1 of each is needed"
+    )]
+    NothingLeft {
+        /// Models kept.
+        n_models: usize,
+        /// Requests kept.
+        n_requests: usize,
+    },
+    /// A choice needs two candidates.
+    #[error("at least 2 models are needed to learn a choice, got {n_models} ({models})")]
+    TooFewModels {
+        /// How many models there are.
+        n_models: usize,
+        /// Their names.
+        models: String,
+    },
+}
+
+impl std::str::FromStr for ModelSelection {
+    type Err = SelectError;
+
+    fn from_str(text: &str) -> Result<Self, SelectError> {
+        let mut selection = Self::default();
+        for part in text.split(',').map(str::trim) {
+            match part {
+                "" | "!" => return Err(SelectError::EmptyPart(text.to_owned())),
+                "priced" => selection.is_priced = true,
+                "complete" => selection.is_complete = true,
+                "common" => selection.is_common = true,
+                _ => match part.strip_prefix('!') {
+                    Some(glob) => selection.excluded.push(glob.to_owned()),
+                    None => selection.included.push(part.to_owned()),
+                },
+            }
+        }
+        Ok(selection)
+    }
+}
+
+impl ModelSelection {
+    /// The selected part of a table. Requests that no kept model answered are dropped.
+    ///
+    /// # Errors
+    ///
+    /// If a name or glob fits no model, or nothing is left.
+    pub fn select(&self, table: &OutcomeTable) -> Result<OutcomeTable, SelectError> {
+        self.check_patterns(&table.models)?;
+        let kept: Vec<usize> =
+            (0..table.models.len()).filter(|model| self.keeps(table, *model)).collect();
+        let answered =
+            |request: usize| kept.iter().filter(move |m| table.outcome(request, **m).is_some());
+        let at_least = if self.is_common { kept.len() } else { 1 };
+        let requests: Vec<usize> = (0..table.requests.len())
+            .filter(|request| answered(*request).count() >= at_least)
+            .collect();
+        if kept.is_empty() || requests.is_empty() {
+            let (n_models, n_requests) = (kept.len(), requests.len());
+            return Err(SelectError::NothingLeft { n_models, n_requests });
+        }
+        let cells =
+            requests.iter().flat_map(|r| kept.iter().map(|m| table.outcome(*r, *m).copied()));
+        Ok(OutcomeTable {
+            outcomes: cells.collect(),
+            models: kept.iter().map(|model| table.models[*model].clone()).collect(),
+            requests: requests.iter().map(|request| table.requests[*request].clone()).collect(),
+        })
+    }
+
+    /// Whether the names, globs and exclusions let a model through.
+    pub fn names(&self, model: &ModelId) -> bool {
+        let fits = |glob: &String| matches(glob, model.as_str());
+        (self.included.is_empty() || self.included.iter().any(fits))
+            && !self.excluded.iter().any(fits)
+    }
+
+    fn keeps(&self, table: &OutcomeTable, model: usize) -> bool {
+        let mut cells = (0..table.requests.len()).map(|request| table.outcome(request, model));
+        self.names(&table.models[model])
+            && cells.all(|cell| match cell {
+                None => !self.is_complete,
+                Some(outcome) => !self.is_priced || outcome.cost.is_some(),
+            })
+    }
+
+    fn check_patterns(&self, models: &[ModelId]) -> Result<(), SelectError> {
+        for pattern in self.included.iter().chain(&self.excluded) {
+            if !models.iter().any(|model| matches(pattern, model.as_str())) {
+                return Err(SelectError::NoSuchModel {
+                    pattern: pattern.clone(),
+                    n_models: models.len(),
+                    models: join(models),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a table with fewer than two models: there is nothing to choose between.
+///
+/// # Errors
+///
+/// If there are fewer than two.
+pub fn require_two_models(table: &OutcomeTable) -> Result<(), SelectError> {
+    if table.models.len() < 2 {
+        let n_models = table.models.len();
+        return Err(SelectError::TooFewModels { n_models, models: join(&table.models) });
+    }
+    Ok(())
+}
+
+fn join(models: &[ModelId]) -> String {
+    models.iter().map(ModelId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether `text` fits a glob in which `*` stands for any characters, also none.
+fn matches(glob: &str, text: &str) -> bool {
+    let mut parts = glob.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use router_core::{Outcome, RequestRow, Usd};
+
+    use super::*;
+
+    /// Three models; `b-1` has no cost in request 1, `c` did not answer request 0.
+    fn table() -> OutcomeTable {
+        let priced = Some(Outcome { cost: Some(Usd::from_nanos(1)), ..Outcome::default() });
+        let free = Some(Outcome::default());
+        OutcomeTable {
+            models: ["a-1", "b-1", "c"].map(|id| ModelId::new(id).unwrap()).to_vec(),
+            requests: vec![RequestRow::default(), RequestRow::default()],
+            outcomes: vec![priced, priced, None, priced, free, priced],
+        }
+    }
+
+    fn select(text: &str) -> Result<(Vec<String>, usize), SelectError> {
+        let table = text.parse::<ModelSelection>()?.select(&table())?;
+        assert_eq!(table.outcomes.len(), table.models.len() * table.requests.len());
+        Ok((table.models.into_iter().map(String::from).collect(), table.requests.len()))
+    }
+
+    fn kept(names: &[&str], n_requests: usize) -> Result<(Vec<String>, usize), SelectError> {
+        Ok((names.iter().map(|name| (*name).to_owned()).collect(), n_requests))
+    }
+
+    #[test]
+    fn names_globs_exclusions_and_keywords_select() {
+        assert_eq!(select("*-1"), kept(&["a-1", "b-1"], 2));
+        assert_eq!(select("c,a-1"), kept(&["a-1", "c"], 2));
+        assert_eq!(select("!b*"), kept(&["a-1", "c"], 2));
+        assert_eq!(select("priced"), kept(&["a-1", "c"], 2));
+        assert_eq!(select("complete"), kept(&["a-1", "b-1"], 2));
+        assert_eq!(select("common"), kept(&["a-1", "b-1", "c"], 1));
+        assert_eq!(select("priced, complete"), kept(&["a-1"], 2));
+        assert_eq!(select("c"), kept(&["c"], 1));
+    }
+
+    #[test]
+    fn a_name_that_fits_nothing_is_refused() {
+        let error = select("gpt-*").unwrap_err().to_string();
+        assert_eq!(error, "--models: gpt-* is none of the 3 models (a-1, b-1, c)");
+        let error = select("a-1,,c").unwrap_err().to_string();
+        assert_eq!(error, "a part of --models must not be empty, got \"a-1,,c\"");
+        let error = select("c,complete").unwrap_err().to_string();
+        assert!(error.starts_with("--models keeps 0 models and 0 requests"), "{error}");
+    }
+
+    #[test]
+    fn one_model_only_is_refused_for_learning() {
+        let one = "c".parse::<ModelSelection>().unwrap().select(&table()).unwrap();
+        let error = require_two_models(&one).unwrap_err().to_string();
+        assert_eq!(error, "at least 2 models are needed to learn a choice, got 1 (c)");
+        assert!(require_two_models(&table()).is_ok());
+    }
+
+    #[test]
+    fn a_star_stands_for_any_characters() {
+        assert!(matches("*", "abc") && matches("a*c", "abc") && matches("a*", "a"));
+        assert!(matches("a*b*a", "abxba") && !matches("a*a", "a") && !matches("b", "ab"));
+    }
+}
