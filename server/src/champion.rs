@@ -1,0 +1,83 @@
+//! The serving router, replaced atomically; a bad file never replaces a good router.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use router_core::{Catalog, Router};
+
+/// What requests are decided with. A request keeps the one it began with.
+pub(crate) struct Serving {
+    /// `None` means the static fallback.
+    pub(crate) router: Option<Arc<Router>>,
+    /// The candidates: those of the configuration, else those of the router.
+    pub(crate) catalog: Option<Catalog>,
+    /// Why the router is not what was asked for.
+    pub(crate) trouble: Option<String>,
+}
+
+/// Holds what is serving.
+pub(crate) struct Champion {
+    path: Option<PathBuf>,
+    catalog: Option<Catalog>,
+    serving: ArcSwap<Serving>,
+}
+
+impl Champion {
+    /// Loads the router; a missing or corrupt one is a warning, not an error.
+    pub(crate) fn new(path: Option<PathBuf>, catalog: Option<Catalog>) -> Self {
+        let (router, trouble) = match path.as_deref().map(load) {
+            Some(Ok(router)) => (Some(Arc::new(router)), None),
+            Some(Err(error)) => (None, Some(format!("{error:#}"))),
+            None => (None, Some("no router is configured".to_owned())),
+        };
+        if let Some(trouble) = &trouble {
+            tracing::warn!(trouble, "auto is answered by the static fallback");
+        }
+        let serving = Serving::new(router, catalog.clone(), trouble);
+        Self { path, catalog, serving: ArcSwap::from_pointee(serving) }
+    }
+
+    /// What is serving now.
+    pub(crate) fn serving(&self) -> Arc<Serving> {
+        self.serving.load_full()
+    }
+
+    /// Reads the file again. If it is bad, the last good router goes on.
+    pub(crate) fn reload(&self) {
+        let Some(path) = &self.path else { return };
+        match load(path) {
+            Ok(router) => {
+                tracing::info!(policy = router.version(), "router reloaded");
+                let serving = Serving::new(Some(Arc::new(router)), self.catalog.clone(), None);
+                self.serving.store(Arc::new(serving));
+            }
+            Err(error) => {
+                let trouble = format!("reload failed: {error:#}");
+                tracing::warn!(trouble, "the last good router goes on");
+                let router = self.serving.load().router.clone();
+                let serving = Serving::new(router, self.catalog.clone(), Some(trouble));
+                self.serving.store(Arc::new(serving));
+            }
+        }
+    }
+}
+
+impl Serving {
+    fn new(
+        router: Option<Arc<Router>>,
+        catalog: Option<Catalog>,
+        trouble: Option<String>,
+    ) -> Self {
+        let catalog = catalog.or_else(|| router.as_ref().map(|router| router.catalog().clone()));
+        Self { router, catalog, trouble }
+    }
+}
+
+fn load(path: &Path) -> anyhow::Result<Router> {
+    let file = if path.is_dir() { path.join("router.safetensors") } else { path.to_owned() };
+    let bytes =
+        std::fs::read(&file).with_context(|| format!("cannot read router {}", file.display()))?;
+    Router::from_bytes(&bytes).with_context(|| format!("cannot use router {}", file.display()))
+}
