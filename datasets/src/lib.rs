@@ -35,6 +35,7 @@ pub mod read;
 pub mod schema;
 pub mod select;
 pub mod split;
+pub mod synthetic;
 #[cfg(test)]
 mod testing;
 pub mod validate;
