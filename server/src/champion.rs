@@ -65,11 +65,7 @@ impl Champion {
 }
 
 impl Serving {
-    fn new(
-        router: Option<Arc<Router>>,
-        catalog: Option<Catalog>,
-        trouble: Option<String>,
-    ) -> Self {
+    fn new(router: Option<Arc<Router>>, catalog: Option<Catalog>, trouble: Option<String>) -> Self {
         let catalog = catalog.or_else(|| router.as_ref().map(|router| router.catalog().clone()));
         Self { router, catalog, trouble }
     }

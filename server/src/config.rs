@@ -141,9 +141,10 @@ impl Config {
     pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Self, ConfigError> {
         let environment: BTreeMap<String, String> = std::env::vars().collect();
         let text = match file {
-            Some(path) => Some(std::fs::read_to_string(path).map_err(|source| {
-                ConfigError::Unreadable { path: path.to_owned(), source }
-            })?),
+            Some(path) => Some(
+                std::fs::read_to_string(path)
+                    .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?,
+            ),
             None => None,
         };
         let file = file.zip(text.as_deref());

@@ -104,6 +104,7 @@ fn row_of(stored: StoredDecision) -> anyhow::Result<Kept> {
     };
     let request = RequestRow {
         request_id: stored.id,
+        group: datasets::split::default_group(&prompt),
         prompt,
         n_tools: stored.n_tools,
         tool_schemas: stored.tool_schemas.unwrap_or_default(),

@@ -105,7 +105,9 @@ impl Fault {
 }
 
 fn is_quota(code: &str) -> bool {
-    code == "insufficient_quota" || code.ends_with("_exhausted") || code.contains("_limit_reached")
+    code == "insufficient_quota"
+        || code.ends_with("_exhausted")
+        || code.contains("_limit_reached")
         || code.ends_with("_usage_limit_exceeded")
         || code.ends_with("_spend_limit_exceeded")
 }

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::decision_log::{Attempt, DecisionRow, Ended};
 use crate::fault::{Fault, FaultClass};
 use crate::request::ChatRequest;
-use crate::routing::Choice;
+use crate::routing::{Choice, upstream_of};
 use crate::usage::Tap;
 
 /// A request between its decision and its log row. Dropped unfinished, it was canceled.
@@ -19,6 +19,8 @@ pub(crate) struct Flight {
     pub(crate) request_id: String,
     /// What the answer has said so far.
     pub(crate) tap: Tap,
+    /// The upstream that answered.
+    pub(crate) provider: Option<String>,
     row: DecisionRow,
     started: Instant,
     prices: Option<Prices>,
@@ -67,6 +69,7 @@ impl Flight {
             app: Arc::clone(app),
             request_id,
             tap: Tap::default(),
+            provider: None,
             row,
             started: clock::instant(),
             prices: None,
@@ -94,6 +97,7 @@ impl Flight {
             self.row.answered_model = Some(model.id.clone());
             self.row.first_content_ms = Some(clock::millis_since(self.started));
             self.prices = model.usd_per_million_tokens;
+            self.provider = upstream_of(&self.app, model).map(str::to_owned);
         } else {
             self.tap = Tap::default();
         }

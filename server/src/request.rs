@@ -75,9 +75,7 @@ impl ChatRequest {
             .ok_or_else(|| RequestError::new("messages", "messages is missing"))?;
         let (text, n_messages) = messages::text_of(messages_raw)?;
         let streamed = match members.get("stream")? {
-            Some(raw) => {
-                typed::<Option<bool>>("stream", "true or false", raw)?.unwrap_or_default()
-            }
+            Some(raw) => typed::<Option<bool>>("stream", "true or false", raw)?.unwrap_or_default(),
             None => false,
         };
         let (n_tools, tool_schemas) = tools(&members)?;

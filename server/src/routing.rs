@@ -107,7 +107,8 @@ fn explicit(app: &App, name: &str, serving: Arc<Serving>) -> Result<Choice, ApiE
     let model = serving.catalog.as_ref().and_then(|catalog| catalog.get(name)).cloned();
     let Some(model) = model else { return Err(ApiError::UnknownModel(name.to_owned())) };
     if upstream_of(app, &model).is_none() {
-        let message = format!("model {name} has no upstream: add [upstreams.…] to the configuration");
+        let message =
+            format!("model {name} has no upstream: add [upstreams.…] to the configuration");
         return Err(ApiError::NoEligible(message));
     }
     Ok(Choice { model, tier: None, serving, how: How::Explicit })
@@ -227,7 +228,8 @@ impl Choice {
             How::Static { others } => others.iter().find(|model| untried(&model.id)).cloned(),
             How::Routed(decision) => {
                 let candidates = decision.explanation().candidates;
-                let next = candidates.iter().map(|candidate| &candidate.model).find(|id| untried(id));
+                let next =
+                    candidates.iter().map(|candidate| &candidate.model).find(|id| untried(id));
                 self.serving.catalog.as_ref()?.get(next?.as_str()).cloned()
             }
         }

@@ -111,11 +111,7 @@ impl Check<'_> {
                 return Err(self.out_of_range(&section, bound, "both"));
             }
         };
-        Ok(UpstreamConfig {
-            base_url: url,
-            api_key,
-            timeouts: self.timeouts(&section, &timeouts)?,
-        })
+        Ok(UpstreamConfig { base_url: url, api_key, timeouts: self.timeouts(&section, &timeouts)? })
     }
 
     fn timeouts(&self, section: &str, raw: &RawTimeouts) -> Result<Timeouts, ConfigError> {

@@ -119,9 +119,10 @@ pub(super) fn overrides(environment: &BTreeMap<String, String>) -> (Table, Vec<S
             .ok()
             .and_then(|mut table| table.remove("value"))
             .unwrap_or_else(|| Value::String(text.clone()));
-        let nested = path.to_lowercase().rsplit("__").fold(value, |value, key| {
-            Value::Table(Table::from_iter([(key.to_owned(), value)]))
-        });
+        let nested = path
+            .to_lowercase()
+            .rsplit("__")
+            .fold(value, |value, key| Value::Table(Table::from_iter([(key.to_owned(), value)])));
         if let Value::Table(nested) = nested {
             merge(&mut overrides, nested);
             names.push(name.clone());

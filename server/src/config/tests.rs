@@ -58,14 +58,38 @@ fn an_unknown_key_is_named_with_its_file() {
 fn a_value_out_of_range_is_named_with_key_bound_and_value() {
     let upstream = "[upstreams.sim]\nbase_url = ";
     for (text, expected) in [
-        ("[server]\nmax_body_bytes = 5".to_owned(), "server.max_body_bytes must be at least 1024 and at most 1073741824, got 5"),
-        ("[server]\nlisten = \"here\"".to_owned(), "server.listen must be an address and a port such as 127.0.0.1:8013, got here"),
-        ("[timeouts]\nidle_ms = 0".to_owned(), "timeouts.idle_ms must be at least 1 and at most 86400000, got 0"),
-        ("[routing]\ndefault_tier = \"best\"".to_owned(), "routing.default_tier must be one of cost, balanced, quality, speed, got best"),
-        ("[routing]\nfallback_model = \"b\"\n[[models]]\nid = \"a\"".to_owned(), "routing.fallback_model must be a model of the catalog, got b"),
-        ("[[models]]\nid = \"a\"\nupstream = \"x\"".to_owned(), "models.a.upstream must be one of the upstreams [], got x"),
-        (format!("{upstream}\"ftp://x\""), "upstreams.sim.base_url must be a URL that begins with http:// or https://, got ftp://x"),
-        (format!("{upstream}\"http://x\"\napi_key_env = \"NOT_SET\""), "upstreams.sim.api_key_env must be the name of an environment variable that holds a key, got NOT_SET"),
+        (
+            "[server]\nmax_body_bytes = 5".to_owned(),
+            "server.max_body_bytes must be at least 1024 and at most 1073741824, got 5",
+        ),
+        (
+            "[server]\nlisten = \"here\"".to_owned(),
+            "server.listen must be an address and a port such as 127.0.0.1:8013, got here",
+        ),
+        (
+            "[timeouts]\nidle_ms = 0".to_owned(),
+            "timeouts.idle_ms must be at least 1 and at most 86400000, got 0",
+        ),
+        (
+            "[routing]\ndefault_tier = \"best\"".to_owned(),
+            "routing.default_tier must be one of cost, balanced, quality, speed, got best",
+        ),
+        (
+            "[routing]\nfallback_model = \"b\"\n[[models]]\nid = \"a\"".to_owned(),
+            "routing.fallback_model must be a model of the catalog, got b",
+        ),
+        (
+            "[[models]]\nid = \"a\"\nupstream = \"x\"".to_owned(),
+            "models.a.upstream must be one of the upstreams [], got x",
+        ),
+        (
+            format!("{upstream}\"ftp://x\""),
+            "upstreams.sim.base_url must be a URL that begins with http:// or https://, got ftp://x",
+        ),
+        (
+            format!("{upstream}\"http://x\"\napi_key_env = \"NOT_SET\""),
+            "upstreams.sim.api_key_env must be the name of an environment variable that holds a key, got NOT_SET",
+        ),
     ] {
         assert_eq!(message(&text, &[]), format!("conf/sextant.toml: {expected}"));
     }

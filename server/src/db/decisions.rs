@@ -157,3 +157,9 @@ impl<'r> FromRow<'r, SqliteRow> for StoredDecision {
         })
     }
 }
+
+/// Every decision as it stands, in order of writing.
+#[cfg(test)]
+pub(crate) async fn all(pool: &SqlitePool) -> Vec<SqliteRow> {
+    sqlx::query("SELECT * FROM decisions ORDER BY rowid").fetch_all(pool).await.unwrap()
+}

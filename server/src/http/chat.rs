@@ -98,6 +98,9 @@ fn describe(response: &mut Response, flight: &Flight, choice: &Choice) {
     if let Some(tier) = row.tier {
         insert(response, "x-sextant-tier", tier.as_str());
     }
+    if let Some(provider) = &flight.provider {
+        insert(response, "x-sextant-provider", provider);
+    }
     let n_fallbacks = row.attempts.len().saturating_sub(1);
     if n_fallbacks > 0 {
         insert(response, "x-sextant-fallbacks", &n_fallbacks.to_string());

@@ -45,8 +45,10 @@ pub(super) async fn create(
 ) -> Result<Json<Value>, ApiError> {
     let row = read(&body.map_err(ApiError::Body)?)?;
     let stored = tokio::time::timeout(WAIT, store(&app, &row)).await;
-    let is_known =
-        stored.context("no answer in time").and_then(|stored| stored).map_err(ApiError::Database)?;
+    let is_known = stored
+        .context("no answer in time")
+        .and_then(|stored| stored)
+        .map_err(ApiError::Database)?;
     if !is_known {
         return Err(ApiError::UnknownDecision(row.decision_id));
     }
@@ -76,8 +78,8 @@ fn read(body: &[u8]) -> Result<FeedbackRow, ApiError> {
             return Err(refuse(Some("quality"), message.to_owned()));
         }
     };
-    let quality = Quality::try_from(quality)
-        .map_err(|error| refuse(Some("quality"), error.to_string()))?;
+    let quality =
+        Quality::try_from(quality).map_err(|error| refuse(Some("quality"), error.to_string()))?;
     Ok(FeedbackRow {
         decision_id: feedback.decision_id,
         source: feedback.source,

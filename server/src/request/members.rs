@@ -68,7 +68,9 @@ impl<'a> Members<'a> {
         let mut found = self.list.iter().filter(|(key, _)| key == name).map(|(_, raw)| *raw);
         let first = found.next();
         match found.next() {
-            Some(_) => Err(RequestError::new(name, format!("{name} must be there once, got twice"))),
+            Some(_) => {
+                Err(RequestError::new(name, format!("{name} must be there once, got twice")))
+            }
             None => Ok(first),
         }
     }

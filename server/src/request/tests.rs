@@ -16,7 +16,8 @@ fn body_for(body: &str, model: &str) -> String {
 fn without_a_splice_the_bytes_are_the_clients() {
     let body = r#" {"seed":18446744073709551615, "model" : "a","messages":[{"role":"user","content":"hi\u00e9"}],"x":1e400 } "#;
     assert_eq!(body_for(body, "a"), body);
-    let streamed = r#"{"model":"a","messages":[{}],"stream":true,"stream_options":{"include_usage":true}}"#;
+    let streamed =
+        r#"{"model":"a","messages":[{}],"stream":true,"stream_options":{"include_usage":true}}"#;
     assert_eq!(body_for(streamed, "a"), streamed);
     assert!(!parse(streamed).unwrap().asks_usage_for_us());
 }
@@ -68,7 +69,10 @@ fn what_cannot_be_read_is_refused_and_named() {
         (r#"{"model":"a"}"#, "messages is missing"),
         (r#"{"model":"a","messages":[]}"#, "messages must have at least 1 entry, got 0"),
         (r#"{"model":"a","messages":[{}],"stream":3}"#, "stream must be true or false"),
-        (r#"{"model":"a","messages":[{}],"m\u006fdel":"b"}"#, "model must be there once, got twice"),
+        (
+            r#"{"model":"a","messages":[{}],"m\u006fdel":"b"}"#,
+            "model must be there once, got twice",
+        ),
         (
             r#"{"model":"a","messages":[{}],"stream":true,"stream_options":[]}"#,
             "stream_options must be an object",

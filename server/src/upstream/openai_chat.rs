@@ -5,7 +5,7 @@ use std::sync::Once;
 
 use anyhow::Context as _;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
@@ -87,7 +87,10 @@ impl OpenAiChat {
         };
         within(limit, "the end of its error", read).await.ok();
         let retry_after = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-        Err(Fault { retry_after: retry_after.map(str::to_owned), ..Fault::of_answer(status, &text) })
+        Err(Fault {
+            retry_after: retry_after.map(str::to_owned),
+            ..Fault::of_answer(status, &text)
+        })
     }
 }
 
