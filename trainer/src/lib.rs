@@ -1,0 +1,21 @@
+//! Fits routers on logged outcomes: linear heads, calibration, operating points, artifact.
+//!
+//! The path of a fit: [`problem`] takes requests and outcomes from the data; [`crossfit`] plans
+//! the nested fits; [`heads`] solves all heads at once by [`ridge`] regression on the sparse
+//! [`design`]; [`stack`] chooses penalties and weights on held-out predictions; [`operating`]
+//! chooses λ; [`build`] puts the router together; [`run`] writes the folder.
+
+pub mod build;
+pub mod calibrate;
+pub mod config;
+pub mod costs;
+pub mod crossfit;
+pub mod design;
+pub mod heads;
+pub mod metrics;
+pub mod operating;
+pub mod problem;
+pub mod ridge;
+pub mod run;
+pub mod stack;
+pub mod summary;

@@ -1,0 +1,258 @@
+//! A router from fitted heads and what was chosen on held-out predictions.
+
+use std::collections::BTreeMap;
+
+use router_core::features::{FEATURE_SCHEMA_VERSION, N_SURFACE};
+use router_core::manifest::{FORMAT_VERSION, PredictorSpec};
+use router_core::predictor::{Constant, CostHead, LinearParts};
+use router_core::{
+    Calibration, Catalog, CrossFit, DataSource, Manifest, ModelSpec, Objective, PolicySpec,
+    Provenance, Tier,
+};
+
+use crate::calibrate::isotonic;
+use crate::costs;
+use crate::heads::{Heads, Layout, mean};
+use crate::metrics;
+use crate::operating::{Curve, Held, Reference, Target};
+use crate::problem::Problem;
+use crate::stack::{HeldOut, Stack, task_deviations};
+
+/// What of a router does not depend on the fold.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// The files.
+    pub data: Vec<DataSource>,
+    /// The resolved configuration.
+    pub config: serde_json::Value,
+    /// The seed.
+    pub seed: u64,
+    /// The point of the balanced tier.
+    pub target: Target,
+    /// The model to compare with; `None` for the best single one.
+    pub reference: Option<usize>,
+    /// Share of requests that the router explores, in `[0, 1]`.
+    pub exploration: f64,
+}
+
+/// A router before it is bytes.
+#[derive(Debug)]
+pub struct Built {
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// Its weights.
+    pub parts: LinearParts,
+    /// What was chosen.
+    pub stack: Stack,
+}
+
+/// Retention targets that every router carries.
+const RETENTIONS: [f64; 6] = [0.90, 0.95, 0.98, 0.99, 1.0, 1.05];
+
+/// Chooses on `held`, and puts `heads`, fitted on `seen`, together.
+pub fn build(
+    problem: &Problem,
+    heads: &Heads,
+    seen: &[usize],
+    held: &[HeldOut],
+    recipe: &Recipe,
+    cross_fit: Option<CrossFit>,
+) -> Built {
+    let stack = Stack::choose(problem, held, heads.layout);
+    let reference = reference(problem, seen, recipe.reference);
+    let cost_heads = costs::fit(problem, seen, &heads.vectorizer);
+    let latency_ms = costs::latencies(problem, seen);
+    let held_rows = held_rows(problem, heads, held, &stack, &cost_heads);
+    let curve = Curve::new(problem, &held_rows, reference);
+    let calibrations = calibrations(problem, &held_rows);
+    let complexity: Vec<(f64, f64)> = stack
+        .complexities(held, heads.layout)
+        .into_iter()
+        .filter_map(|(row, output)| Some((output, problem.hard[row]?)))
+        .collect();
+    let mut metrics = metrics::held_out(problem, &held_rows, &calibrations, reference);
+    if let Some(accuracy) = stack.task_accuracy(problem, held, heads.layout) {
+        metrics.insert("task_accuracy".to_owned(), accuracy);
+    }
+    let complexity_calibration = isotonic(complexity.clone());
+    metrics.extend(metrics::complexity(&complexity, &complexity_calibration));
+    let parts = LinearParts {
+        calibrations,
+        complexity_calibration,
+        costs: cost_heads,
+        latency_ms: latency_ms.clone(),
+        ..linear_parts(problem, heads, seen, &stack)
+    };
+    let provenance = Provenance {
+        data: recipe.data.clone(),
+        n_requests: seen.len(),
+        seed: recipe.seed,
+        cross_fit,
+        config: recipe.config.clone(),
+        reference: problem.models[reference.model].clone(),
+        cheapest: cheapest(problem, seen).map(|model| problem.models[model].clone()),
+        crate_version: env!("CARGO_PKG_VERSION").to_owned(),
+        metrics,
+    };
+    let manifest =
+        manifest(problem, recipe, reference, &curve, latency_ms[reference.model], provenance);
+    Built { manifest, parts, stack }
+}
+
+/// The model to compare with: the given one, or the one of highest mean quality, ties to the
+/// lower cost.
+pub fn reference(problem: &Problem, rows: &[usize], given: Option<usize>) -> Reference {
+    let complete: Vec<usize> =
+        rows.iter().copied().filter(|row| problem.is_complete(*row)).collect();
+    let qualities: Vec<f64> = if complete.is_empty() {
+        crate::heads::model_means(problem, rows)
+    } else {
+        let quality =
+            |model| complete.iter().filter_map(move |row| problem.cell(*row, model).quality);
+        (0..problem.n_models()).map(|model| mean(quality(model).map(f64::from))).collect()
+    };
+    let cost = |model: usize| mean_cost(problem, rows, model).unwrap_or(f64::INFINITY);
+    let best = (0..problem.n_models())
+        .min_by(|&a, &b| qualities[b].total_cmp(&qualities[a]).then(cost(a).total_cmp(&cost(b))));
+    let model = given.or(best).unwrap_or(0);
+    let known = mean_cost(problem, rows, model).filter(|cost| *cost > 0.0);
+    Reference { model, cost: known.unwrap_or(1.0) }
+}
+
+/// The model of lowest known mean cost.
+pub fn cheapest(problem: &Problem, rows: &[usize]) -> Option<usize> {
+    let costs = (0..problem.n_models()).filter_map(|m| Some((m, mean_cost(problem, rows, m)?)));
+    costs.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(model, _)| model)
+}
+
+fn mean_cost(problem: &Problem, rows: &[usize], model: usize) -> Option<f64> {
+    let known: Vec<f64> = rows.iter().filter_map(|row| problem.cell(*row, model).cost).collect();
+    (!known.is_empty()).then(|| mean(known.into_iter()))
+}
+
+fn held_rows(
+    problem: &Problem,
+    heads: &Heads,
+    held: &[HeldOut],
+    stack: &Stack,
+    cost_heads: &[Option<CostHead>],
+) -> Vec<Held> {
+    let cost = |row: usize| {
+        let features = costs::surface(&heads.vectorizer, problem, row);
+        cost_heads.iter().map(|head| head.as_ref().map(|h| costs::predict(h, &features))).collect()
+    };
+    stack
+        .scores(held, heads.layout)
+        .into_iter()
+        .map(|(row, score)| Held { row, score, cost: cost(row) })
+        .collect()
+}
+
+fn calibrations(problem: &Problem, held: &[Held]) -> Vec<Calibration> {
+    let pairs = |model: usize| {
+        let known = held.iter().filter_map(|held| {
+            Some((held.score[model], f64::from(problem.cell(held.row, model).quality?)))
+        });
+        known.collect()
+    };
+    (0..problem.n_models()).map(|model| isotonic(pairs(model))).collect()
+}
+
+/// Solutions of the chosen penalties, weighted and summed into one row of weights per column.
+fn linear_parts(problem: &Problem, heads: &Heads, seen: &[usize], stack: &Stack) -> LinearParts {
+    let layout = heads.layout;
+    let (m, t) = (layout.n_models, layout.n_tasks);
+    let n_grams = heads.vectorizer.n_grams();
+    let row = |column: usize| {
+        let of =
+            |penalty: usize| &heads.solutions[penalty][column * layout.width()..][..layout.width()];
+        let shared = stack.shared_weight * f64::from(of(stack.shared_penalty)[Layout::SHARED]);
+        let deviations = of(stack.deviation_penalty);
+        let models = (0..m)
+            .map(|j| shared + stack.deviation_weight * f64::from(deviations[Layout::model(j)]));
+        let complexity = f64::from(of(stack.complexity_penalty)[layout.complexity()]);
+        let tasks = (0..t).map(|task| f64::from(of(stack.task_penalty)[layout.task(task)]));
+        models.chain([complexity]).chain(tasks).map(narrow).collect::<Vec<f32>>()
+    };
+    let bias = row(n_grams + N_SURFACE);
+    let means = heads.means.model.iter().chain([&heads.means.complexity]).chain(&heads.means.task);
+    let effects = task_deviations(problem, seen, &heads.means);
+    let has_effects = stack.task_weight > 0.0 && t > 0;
+    // Surface features are scaled by the vectorizer for the fit; the router has them unscaled.
+    let scale = heads.vectorizer.params.surface_scale;
+    LinearParts {
+        n_arms: m,
+        has_complexity: true,
+        tasks: problem.tasks.clone(),
+        task_sharpness: stack.task_sharpness,
+        task_effects: if has_effects {
+            effects.iter().map(|effect| narrow(stack.task_weight * effect)).collect()
+        } else {
+            Vec::new()
+        },
+        buckets: heads.vectorizer.buckets.clone(),
+        idf: heads.vectorizer.idf.clone(),
+        weights: (0..n_grams).flat_map(row).collect(),
+        block_scales: heads.vectorizer.params.block_scales.to_vec(),
+        surface_mean: heads.vectorizer.surface_mean.clone(),
+        surface_scale: heads.vectorizer.surface_scale.iter().map(|s| s / scale).collect(),
+        surface_weights: (0..N_SURFACE).flat_map(|i| row(n_grams + i)).map(|w| w * scale).collect(),
+        bias: bias.iter().zip(means).map(|(bias, mean)| bias + narrow(*mean)).collect(),
+        ..LinearParts::default()
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
+fn narrow(value: f64) -> f32 {
+    value as f32
+}
+
+fn manifest(
+    problem: &Problem,
+    recipe: &Recipe,
+    reference: Reference,
+    curve: &Curve,
+    reference_latency: Option<f64>,
+    provenance: Provenance,
+) -> Manifest {
+    let point = |target| curve.point(target);
+    let mut operating_points: Vec<_> =
+        RETENTIONS.into_iter().map(|retention| point(Target::Retention(retention))).collect();
+    let balanced = point(recipe.target);
+    if !operating_points.iter().any(|point| point.name == balanced.name) {
+        operating_points.push(balanced.clone());
+    }
+    let tiers = BTreeMap::from([
+        (Tier::Cost, point(Target::Retention(0.90)).lambda.max(balanced.lambda)),
+        (Tier::Balanced, balanced.lambda),
+        (Tier::Quality, point(Target::Retention(1.0)).lambda.min(balanced.lambda)),
+        (Tier::Speed, balanced.lambda),
+    ]);
+    let policy = if recipe.exploration > 0.0 {
+        PolicySpec::EpsilonGreedy {
+            epsilon: recipe.exploration,
+            base: Box::new(PolicySpec::CostAware),
+        }
+    } else {
+        PolicySpec::CostAware
+    };
+    let specs = problem.models.iter().cloned().map(ModelSpec::named).collect();
+    Manifest {
+        format_version: FORMAT_VERSION,
+        feature_schema_version: FEATURE_SCHEMA_VERSION,
+        catalog: Catalog::new("from training data".to_owned(), specs)
+            .expect("a problem has at least two models, each once"),
+        predictor: PredictorSpec::Constant(Constant::default()),
+        policy,
+        objective: Objective {
+            lambda: balanced.lambda,
+            latency_weight: 0.0,
+            reference_cost: reference.cost,
+            reference_latency_ms: reference_latency.filter(|l| *l > 0.0).unwrap_or(1.0),
+        },
+        tiers,
+        speed_latency_weight: 0.1,
+        operating_points,
+        provenance,
+    }
+}

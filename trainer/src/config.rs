@@ -1,0 +1,275 @@
+//! What a fit runs with: defaults, then an experiment file, then the command line.
+
+use datasets::{Folds, ModelSelection};
+use serde::{Deserialize, Serialize};
+
+use crate::crossfit::FitParams;
+use crate::design::VectorizerParams;
+use crate::operating::Target;
+use crate::ridge::RidgeParams;
+
+/// An experiment, checked. It is written into the run folder and the artifact.
+///
+/// | Field | Default | Meaning | Range |
+/// | --- | --- | --- | --- |
+/// | `target` | `retention=0.95` | operating point of the balanced tier | see [`Target`] |
+/// | `models` | all | selection as in `--models` | |
+/// | `reference` | best single model | what retention and cost ratios refer to | a model |
+/// | `seed` | `0` | seed of everything random | |
+/// | `cross_fit` | none | `fold` for the column, or a number of folds | `[2, 20]` |
+/// | `exploration` | `0` | share of requests drawn uniformly | `[0, 1]` |
+/// | `penalties` | `[3, 10, 30, 100, 300]` | L2 penalties to choose from | increasing, `(0, ∞)` |
+/// | `iterations` | `12` | conjugate-gradient steps | `[1, 200]` |
+/// | `min_df` | `2` | requests that an n-gram must occur in | `[1, ∞)` |
+/// | `block_scales` | `[1, 1, 1]` | length of word, character and tool block | `[0, 100]` |
+/// | `surface_scale` | `0.1` | scale of surface features | `(0, 100]` |
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Config {
+    /// Operating point of the balanced tier.
+    pub target: String,
+    /// Selection of models; `None` for all.
+    pub models: Option<String>,
+    /// The reference model; `None` for the best single one.
+    pub reference: Option<String>,
+    /// Seed.
+    pub seed: u64,
+    /// `fold` or a number; `None` for no fold routers.
+    pub cross_fit: Option<String>,
+    /// Share of requests drawn uniformly.
+    pub exploration: f64,
+    /// L2 penalties.
+    pub penalties: Vec<f64>,
+    /// Conjugate-gradient steps.
+    pub iterations: usize,
+    /// Requests that an n-gram must occur in.
+    pub min_df: u32,
+    /// Length of the blocks.
+    pub block_scales: [f32; 3],
+    /// Scale of surface features.
+    pub surface_scale: f32,
+}
+
+/// An experiment file, or the command line: whatever is absent keeps its value.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Overrides {
+    /// See [`Config`].
+    pub target: Option<String>,
+    /// See [`Config`].
+    pub models: Option<String>,
+    /// See [`Config`].
+    pub reference: Option<String>,
+    /// See [`Config`].
+    pub seed: Option<u64>,
+    /// See [`Config`].
+    pub cross_fit: Option<String>,
+    /// See [`Config`].
+    pub exploration: Option<f64>,
+    /// See [`Config`].
+    pub penalties: Option<Vec<f64>>,
+    /// See [`Config`].
+    pub iterations: Option<usize>,
+    /// See [`Config`].
+    pub min_df: Option<u32>,
+    /// See [`Config`].
+    pub block_scales: Option<[f32; 3]>,
+    /// See [`Config`].
+    pub surface_scale: Option<f32>,
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Not TOML, or an unknown key.
+    #[error("{0}")]
+    Syntax(String),
+    /// A number out of range.
+    #[error("{key} must be {bound}, got {value}")]
+    Range {
+        /// Which key.
+        key: &'static str,
+        /// Its range.
+        bound: &'static str,
+        /// What it is.
+        value: String,
+    },
+    /// A text that cannot be read.
+    #[error("{key}: {reason}")]
+    Text {
+        /// Which key.
+        key: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            target: "retention=0.95".to_owned(),
+            models: None,
+            reference: None,
+            seed: 0,
+            cross_fit: None,
+            exploration: 0.0,
+            penalties: vec![3.0, 10.0, 30.0, 100.0, 300.0],
+            iterations: 12,
+            min_df: 2,
+            block_scales: [1.0, 1.0, 1.0],
+            surface_scale: 0.1,
+        }
+    }
+}
+
+impl Overrides {
+    /// Reads an experiment file.
+    ///
+    /// # Errors
+    ///
+    /// If it is not TOML or has an unknown key.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| ConfigError::Syntax(error.to_string()))
+    }
+}
+
+impl Config {
+    /// The defaults with overrides, later ones first in right.
+    ///
+    /// # Errors
+    ///
+    /// If a value is out of range.
+    pub fn resolve(overrides: impl IntoIterator<Item = Overrides>) -> Result<Self, ConfigError> {
+        let mut config = Self::default();
+        for given in overrides {
+            set(&mut config.target, given.target);
+            set(&mut config.seed, given.seed);
+            set(&mut config.exploration, given.exploration);
+            set(&mut config.penalties, given.penalties);
+            set(&mut config.iterations, given.iterations);
+            set(&mut config.min_df, given.min_df);
+            set(&mut config.block_scales, given.block_scales);
+            set(&mut config.surface_scale, given.surface_scale);
+            config.models = given.models.or(config.models);
+            config.reference = given.reference.or(config.reference);
+            config.cross_fit = given.cross_fit.or(config.cross_fit);
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The operating point of the balanced tier.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn target(&self) -> Result<Target, ConfigError> {
+        parse("target", &self.target)
+    }
+
+    /// The selection of models.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn selection(&self) -> Result<ModelSelection, ConfigError> {
+        self.models.as_deref().map_or_else(|| Ok(ModelSelection::default()), |m| parse("models", m))
+    }
+
+    /// How to cut rows for fold routers, if they are wanted.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn folds(&self) -> Result<Option<Folds>, ConfigError> {
+        let folds = self.cross_fit.as_deref().map(|text| parse("cross_fit", text)).transpose()?;
+        match folds {
+            Some(Folds::Hash(k)) if k > 20 => Err(range("cross_fit", "at most 20 folds", k)),
+            folds => Ok(folds),
+        }
+    }
+
+    /// The numbers of the fit.
+    pub fn fit_params(&self) -> FitParams {
+        FitParams {
+            vectorizer: VectorizerParams {
+                min_df: self.min_df,
+                block_scales: self.block_scales,
+                surface_scale: self.surface_scale,
+            },
+            ridge: RidgeParams { penalties: self.penalties.clone(), n_iterations: self.iterations },
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        self.target()?;
+        self.selection()?;
+        self.folds()?;
+        if !(0.0..=1.0).contains(&self.exploration) {
+            return Err(range("exploration", "in [0, 1]", self.exploration));
+        }
+        let increasing = self.penalties.windows(2).all(|pair| pair[0] < pair[1]);
+        let positive = self.penalties.iter().all(|p| *p > 0.0 && p.is_finite());
+        if self.penalties.is_empty() || !increasing || !positive {
+            let value = format!("{:?}", self.penalties);
+            return Err(range("penalties", "at least one, above 0 and increasing", value));
+        }
+        if !(1..=200).contains(&self.iterations) {
+            return Err(range("iterations", "in [1, 200]", self.iterations));
+        }
+        if self.min_df < 1 {
+            return Err(range("min_df", "at least 1", self.min_df));
+        }
+        if let Some(scale) = self.block_scales.iter().find(|s| !(0.0..=100.0).contains(*s)) {
+            return Err(range("block_scales", "in [0, 100]", scale));
+        }
+        if !(self.surface_scale > 0.0 && self.surface_scale <= 100.0) {
+            return Err(range("surface_scale", "in (0, 100]", self.surface_scale));
+        }
+        Ok(())
+    }
+}
+
+fn set<T>(to: &mut T, from: Option<T>) {
+    if let Some(from) = from {
+        *to = from;
+    }
+}
+
+fn range(key: &'static str, bound: &'static str, value: impl ToString) -> ConfigError {
+    ConfigError::Range { key, bound, value: value.to_string() }
+}
+
+fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
+    key: &'static str,
+    text: &str,
+) -> Result<T, ConfigError> {
+    text.parse().map_err(|error: T::Err| ConfigError::Text { key, reason: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_overrides_win_and_the_rest_keeps_its_default() {
+        let file = Overrides::from_toml("seed = 3\ntarget = \"cost-ratio=0.4\"").unwrap();
+        let line = Overrides { seed: Some(5), ..Overrides::default() };
+        let config = Config::resolve([file, line]).unwrap();
+        assert_eq!((config.seed, config.target.as_str()), (5, "cost-ratio=0.4"));
+        assert_eq!(config.iterations, Config::default().iterations);
+    }
+
+    #[test]
+    fn unknown_keys_and_values_out_of_range_are_named() {
+        let error = Overrides::from_toml("sead = 3").unwrap_err().to_string();
+        assert!(error.contains("unknown field `sead`"), "{error}");
+        let refused = |toml: &str| {
+            Config::resolve([Overrides::from_toml(toml).unwrap()]).unwrap_err().to_string()
+        };
+        assert_eq!(refused("exploration = 1.5"), "exploration must be in [0, 1], got 1.5");
+        assert_eq!(refused("iterations = 0"), "iterations must be in [1, 200], got 0");
+        assert!(refused("penalties = [3, 1]").contains("increasing, got [3.0, 1.0]"));
+        assert!(refused("target = \"best\"").starts_with("target: target must be"));
+        assert!(refused("cross_fit = \"1\"").starts_with("cross_fit: folds must be"));
+    }
+}

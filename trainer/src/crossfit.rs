@@ -1,0 +1,93 @@
+//! Nested cross-fitting: everything that is chosen for a router is chosen on rows that neither its
+//! fits nor its test fold contain.
+//!
+//! For test fold `k`, the rows of every other fold `v` are predicted by a fit without `k` and `v`.
+//! A fit without `{k, v}` serves both, so five folds need ten such pairs, five single fits and the
+//! final one.
+
+use std::collections::BTreeMap;
+
+use router_core::{CrossFit, FoldKind};
+
+use crate::build::{Built, Recipe, build};
+use crate::design::VectorizerParams;
+use crate::heads::{Heads, fit};
+use crate::problem::Problem;
+use crate::ridge::RidgeParams;
+use crate::stack::HeldOut;
+
+/// How heads are fitted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FitParams {
+    /// Request → columns.
+    pub vectorizer: VectorizerParams,
+    /// Columns → heads.
+    pub ridge: RidgeParams,
+}
+
+/// A router for all rows, and those for the folds.
+#[derive(Debug)]
+pub struct CrossFitted {
+    /// Fitted on all rows.
+    pub all: Built,
+    /// Fitted without a fold each; empty without cross-fitting.
+    pub folds: Vec<(i32, Built)>,
+}
+
+/// How many fits [`cross_fit`] will make.
+pub fn n_fits(n_folds: usize, is_nested: bool) -> usize {
+    let pairs = if is_nested { n_folds * (n_folds - 1) / 2 } else { 0 };
+    pairs + n_folds + 1
+}
+
+/// Fits the final router and, if `nested` says how the rows were cut, one per fold.
+///
+/// `done` is called after each fit.
+pub fn cross_fit(
+    problem: &Problem,
+    params: &FitParams,
+    recipe: &Recipe,
+    nested: Option<(FoldKind, u32)>,
+    done: &dyn Fn(),
+) -> CrossFitted {
+    let folds = problem.folds();
+    let rows = |keep: &dyn Fn(i32) -> bool| -> Vec<usize> {
+        (0..problem.n_requests()).filter(|row| keep(problem.fold[*row])).collect()
+    };
+    let fit_rows = |seen: &[usize]| -> Heads {
+        let heads = fit(problem, seen, params.vectorizer, &params.ridge);
+        done();
+        heads
+    };
+    // (test fold, validation fold) → predictions of the validation fold.
+    let mut inner: BTreeMap<(i32, i32), HeldOut> = BTreeMap::new();
+    if nested.is_some() {
+        for (i, &a) in folds.iter().enumerate() {
+            for &b in &folds[i + 1..] {
+                let seen = rows(&|fold| fold != a && fold != b);
+                let heads = fit_rows(&seen);
+                for (test, validation) in [(a, b), (b, a)] {
+                    let held = HeldOut::new(problem, &heads, &seen, rows(&|f| f == validation));
+                    inner.insert((test, validation), held);
+                }
+            }
+        }
+    }
+    let mut outer = Vec::new();
+    let mut routers = Vec::new();
+    for &fold in &folds {
+        let seen = rows(&|other| other != fold);
+        let heads = fit_rows(&seen);
+        outer.push(HeldOut::new(problem, &heads, &seen, rows(&|other| other == fold)));
+        if let Some((kind, k)) = nested {
+            let validation = folds.iter().filter(|v| **v != fold);
+            let held: Vec<HeldOut> = validation.filter_map(|v| inner.remove(&(fold, *v))).collect();
+            let cut = Some(CrossFit { kind, k, held_out: fold });
+            routers.push((fold, build(problem, &heads, &seen, &held, recipe, cut)));
+        }
+    }
+    let seen = rows(&|_| true);
+    let heads = fit_rows(&seen);
+    let all = build(problem, &heads, &seen, &outer, recipe, None);
+    CrossFitted { all, folds: routers }
+}

@@ -1,0 +1,177 @@
+//! The targets of the linear heads, and what a fit predicts for rows it did not see.
+//!
+//! Qualities are split: each row has one *shared* target, how far the row lies above what its
+//! models usually reach, and per model a *deviation* from that. The shared part decides no choice
+//! between models, the deviations decide all of it, and they deserve different penalties.
+
+use rayon::prelude::*;
+use router_core::features::RawFeatures;
+
+use crate::design::{Design, Sparse, Vectorizer, VectorizerParams};
+use crate::problem::Problem;
+use crate::ridge::{RidgeParams, Targets, solve};
+
+/// Which column of the solution is what: shared, one per model, complexity, one per task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Number of models.
+    pub n_models: usize,
+    /// Number of tasks.
+    pub n_tasks: usize,
+}
+
+impl Layout {
+    /// The shared quality.
+    pub const SHARED: usize = 0;
+
+    /// A model's deviation.
+    pub fn model(model: usize) -> usize {
+        1 + model
+    }
+
+    /// Whether the cheap model is not enough.
+    pub fn complexity(self) -> usize {
+        1 + self.n_models
+    }
+
+    /// A task's indicator.
+    pub fn task(self, task: usize) -> usize {
+        2 + self.n_models + task
+    }
+
+    /// Number of columns, padded to whole SIMD registers.
+    pub fn width(self) -> usize {
+        (2 + self.n_models + self.n_tasks).next_multiple_of(4)
+    }
+}
+
+/// Means that targets are centred by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Means {
+    /// `[n_models]`: mean quality of each model, row effects removed.
+    pub model: Vec<f64>,
+    /// Share of rows where the cheap model is not enough.
+    pub complexity: f64,
+    /// `[n_tasks]`: share of each task.
+    pub task: Vec<f64>,
+}
+
+/// The solved heads of one fit, for every penalty.
+#[derive(Clone, Debug)]
+pub struct Heads {
+    /// How requests became columns.
+    pub vectorizer: Vectorizer,
+    /// What was subtracted from the targets.
+    pub means: Means,
+    /// Columns.
+    pub layout: Layout,
+    /// Per penalty: `[n_columns * width]`.
+    pub solutions: Vec<Vec<f32>>,
+}
+
+/// Fits all heads on some rows of a problem.
+pub fn fit(
+    problem: &Problem,
+    rows: &[usize],
+    vectorizer: VectorizerParams,
+    ridge: &RidgeParams,
+) -> Heads {
+    let raw: Vec<&RawFeatures> = rows.iter().map(|row| &problem.raw[*row]).collect();
+    let vectorizer = Vectorizer::fit(vectorizer, &raw);
+    let design = Design::new(&vectorizer, &raw);
+    let layout = Layout { n_models: problem.n_models(), n_tasks: problem.tasks.len() };
+    let (targets, means) = targets(problem, rows, layout);
+    let solutions = solve(&design, &targets, ridge);
+    Heads { vectorizer, means, layout, solutions }
+}
+
+impl Heads {
+    /// Predicts rows: per penalty `[rows.len() * width]`, centred as the targets were.
+    pub fn predict(&self, problem: &Problem, rows: &[usize]) -> Vec<Vec<f32>> {
+        let vectors: Vec<_> =
+            rows.par_iter().map(|row| self.vectorizer.row(&problem.raw[*row])).collect();
+        let matrix = Sparse::from_rows(&vectors);
+        self.solutions.iter().map(|solution| matrix.times(solution, self.layout.width())).collect()
+    }
+}
+
+/// Fills in the targets of each row, centred; unknown ones have weight 0.
+fn targets(problem: &Problem, rows: &[usize], layout: Layout) -> (Targets, Means) {
+    let width = layout.width();
+    let model = model_means(problem, rows);
+    let mut values = vec![0.0f32; rows.len() * width];
+    let mut weights = vec![0.0f32; rows.len() * width];
+    let mut set = |at: usize, value: f64| {
+        #[expect(clippy::cast_possible_truncation, reason = "targets are f32")]
+        (values[at] = value as f32);
+        weights[at] = 1.0;
+    };
+    let complexity: Vec<Option<f64>> =
+        rows.iter().map(|row| problem.hard.get(*row).copied().flatten()).collect();
+    let complexity_mean = mean(complexity.iter().flatten().copied());
+    let task_share = |task: usize| {
+        mean(
+            rows.iter()
+                .filter_map(|row| problem.task[*row])
+                .map(|t| f64::from(u8::from(t == task))),
+        )
+    };
+    let task: Vec<f64> = (0..layout.n_tasks).map(task_share).collect();
+    for (i, &row) in rows.iter().enumerate() {
+        let at = i * width;
+        if let Some(shared) = shared(problem, row, &model) {
+            set(at + Layout::SHARED, shared);
+            for (j, mean) in model.iter().enumerate() {
+                if let Some(quality) = problem.cell(row, j).quality {
+                    set(at + Layout::model(j), f64::from(quality) - mean - shared);
+                }
+            }
+        }
+        if let Some(hard) = complexity[i] {
+            set(at + layout.complexity(), hard - complexity_mean);
+        }
+        if let Some(label) = problem.task[row] {
+            for (t, share) in task.iter().enumerate() {
+                set(at + layout.task(t), f64::from(u8::from(t == label)) - share);
+            }
+        }
+    }
+    (Targets { k: width, values, weights }, Means { model, complexity: complexity_mean, task })
+}
+
+/// How far a row lies above the means of the models that answered it; `None` if none did.
+pub fn shared(problem: &Problem, row: usize, model_means: &[f64]) -> Option<f64> {
+    let known = model_means
+        .iter()
+        .enumerate()
+        .filter_map(|(j, mean)| Some(f64::from(problem.cell(row, j).quality?) - mean));
+    let (sum, n) = known.fold((0.0, 0.0), |(sum, n), gap| (sum + gap, n + 1.0));
+    // Where one model of many answered, its gap says more of the model than of the row.
+    let missing = model_means.len() as f64 - n;
+    (n > 0.0).then(|| sum / (n + missing.min(1.0)))
+}
+
+/// Mean quality of each model with row effects removed, so that a model that was asked easy
+/// questions only does not look good: `q_ij ≈ μ_j + r_i`, by alternating means.
+pub fn model_means(problem: &Problem, rows: &[usize]) -> Vec<f64> {
+    let known = |row: usize, model: usize| problem.cell(row, model).quality.map(f64::from);
+    let column = |model: usize, effect: &[f64]| {
+        let gaps = rows.iter().zip(effect).filter_map(|(row, r)| Some(known(*row, model)? - r));
+        mean(gaps)
+    };
+    let mut effects = vec![0.0; rows.len()];
+    let mut means: Vec<f64> = (0..problem.n_models()).map(|j| column(j, &effects)).collect();
+    for _ in 0..8 {
+        for (row, effect) in rows.iter().zip(&mut effects) {
+            *effect = shared(problem, *row, &means).unwrap_or(0.0);
+        }
+        means = (0..problem.n_models()).map(|j| column(j, &effects)).collect();
+    }
+    means
+}
+
+/// The mean; 0 of nothing.
+pub fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, n) = values.fold((0.0, 0.0), |(sum, n), value| (sum + value, n + 1.0));
+    if n > 0.0 { sum / n } else { 0.0 }
+}

@@ -1,0 +1,126 @@
+//! `trainer`: fits a router on logged outcomes.
+
+mod output;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use trainer::config::{Config, Overrides};
+use trainer::run;
+
+/// Learns from logged outcomes which model is good enough for which request.
+#[derive(Parser)]
+#[command(name = "trainer", version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Fits a router, chooses its operating points, and writes a run folder.
+    Fit(FitArgs),
+    /// Shows what an artifact says of itself, as JSON.
+    Inspect {
+        /// A `router.safetensors`.
+        router: PathBuf,
+    },
+}
+
+#[derive(clap::Args)]
+struct FitArgs {
+    /// Parquet files or folders of them (log schema, version 1).
+    #[arg(required = true)]
+    logs: Vec<PathBuf>,
+    /// The run folder.
+    #[arg(long, default_value = "run")]
+    out: PathBuf,
+    /// Also fit one router per fold: `fold` (the column) or a number of folds.
+    #[arg(long, value_name = "fold|K")]
+    cross_fit: Option<String>,
+    /// Operating point: `retention=0.95`, `cost-ratio=0.4` or `lambda=0.1`.
+    #[arg(long)]
+    target: Option<String>,
+    /// Models: names or globs, `!glob` to leave out, `priced`, `complete`, `common`.
+    #[arg(long)]
+    models: Option<String>,
+    /// The model to compare with; the best single one by default.
+    #[arg(long)]
+    reference: Option<String>,
+    /// Seed of everything random.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Share of requests that the router draws uniformly, so that its log can be evaluated.
+    #[arg(long)]
+    exploration: Option<f64>,
+    /// An experiment file (TOML); the command line overrides it.
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().command {
+        Command::Fit(args) => fit(args),
+        Command::Inspect { router } => inspect(&router),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn fit(args: FitArgs) -> Result<()> {
+    let file = match &args.config {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            Overrides::from_toml(&text).with_context(|| format!("in {}", path.display()))?
+        }
+        None => Overrides::default(),
+    };
+    let line = Overrides {
+        cross_fit: args.cross_fit,
+        target: args.target,
+        models: args.models,
+        reference: args.reference,
+        seed: args.seed,
+        exploration: args.exploration,
+        ..Overrides::default()
+    };
+    let config = Config::resolve([file, line])?;
+    let opened = datasets::open(&args.logs)?;
+    let bar = progress_bar();
+    let fitted = run::fit(opened, &config, &|done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    run::write(&args.out, &fitted, &config)?;
+    output::line(&trainer::summary::text(&fitted.metrics, fitted.folds.len()));
+    output::line(&format!("wrote {}", args.out.join("router.safetensors").display()));
+    Ok(())
+}
+
+fn inspect(path: &std::path::Path) -> Result<()> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let router = router_core::Router::from_bytes(&bytes)
+        .with_context(|| format!("in {}", path.display()))?;
+    output::line(&serde_json::to_string_pretty(router.manifest())?);
+    Ok(())
+}
+
+fn progress_bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) =
+        ProgressStyle::with_template("fitting {bar:30} {pos}/{len} fits, {elapsed}, {eta} left")
+    {
+        bar.set_style(style);
+    }
+    bar
+}

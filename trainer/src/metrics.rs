@@ -1,0 +1,89 @@
+//! What held-out rows say of a router, for its provenance and `metrics.json`.
+
+use std::collections::BTreeMap;
+
+use router_core::Calibration;
+
+use crate::heads::mean;
+use crate::operating::{Held, Reference};
+use crate::problem::Problem;
+
+/// Bins of the expected calibration error.
+const ECE_BINS: usize = 15;
+
+/// Calibration and separation of predicted qualities on held-out rows.
+///
+/// `ece` and `brier` are means over models; `uplift_correlation` is the correlation of predicted
+/// and real differences to the reference model.
+pub fn held_out(
+    problem: &Problem,
+    held: &[Held],
+    calibrations: &[Calibration],
+    reference: Reference,
+) -> BTreeMap<String, f64> {
+    let mut eces = Vec::new();
+    let mut briers = Vec::new();
+    for (model, calibration) in calibrations.iter().enumerate() {
+        let pairs: Vec<(f64, f64)> = held
+            .iter()
+            .filter_map(|held| {
+                let quality = f64::from(problem.cell(held.row, model).quality?);
+                Some((calibration.apply(held.score[model]), quality))
+            })
+            .collect();
+        eces.extend(ece(pairs.clone()));
+        briers.push(mean(pairs.iter().map(|(p, q)| (p - q) * (p - q))));
+    }
+    let mut metrics = BTreeMap::from([
+        ("ece".to_owned(), mean(eces.into_iter())),
+        ("brier".to_owned(), mean(briers.into_iter())),
+    ]);
+    if let Some(correlation) = uplift_correlation(problem, held, reference) {
+        metrics.insert("uplift_correlation".to_owned(), correlation);
+    }
+    metrics
+}
+
+/// Base rate, Brier score and calibration error of the complexity classifier.
+pub fn complexity(pairs: &[(f64, f64)], map: &Calibration) -> BTreeMap<String, f64> {
+    let calibrated: Vec<(f64, f64)> = pairs.iter().map(|(x, y)| (map.apply(*x), *y)).collect();
+    let Some(ece) = ece(calibrated.clone()) else { return BTreeMap::new() };
+    BTreeMap::from([
+        ("complexity_base_rate".to_owned(), mean(pairs.iter().map(|(_, y)| *y))),
+        ("complexity_brier".to_owned(), mean(calibrated.iter().map(|(p, y)| (p - y) * (p - y)))),
+        ("complexity_ece".to_owned(), ece),
+    ])
+}
+
+/// Expected calibration error over 15 bins of equal size; `None` of nothing.
+pub fn ece(mut pairs: Vec<(f64, f64)>) -> Option<f64> {
+    if pairs.is_empty() {
+        return None;
+    }
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let n = pairs.len();
+    let edge = |bin: usize| bin * n / ECE_BINS;
+    let bins = (0..ECE_BINS).map(|bin| &pairs[edge(bin)..edge(bin + 1)]);
+    let gap = |bin: &[(f64, f64)]| {
+        let gap = mean(bin.iter().map(|p| p.0)) - mean(bin.iter().map(|p| p.1));
+        bin.len() as f64 / n as f64 * gap.abs()
+    };
+    Some(bins.map(gap).sum())
+}
+
+fn uplift_correlation(problem: &Problem, held: &[Held], reference: Reference) -> Option<f64> {
+    let mut pairs = Vec::new();
+    for held in held {
+        let Some(base) = problem.cell(held.row, reference.model).quality else { continue };
+        for (model, score) in held.score.iter().enumerate().filter(|(m, _)| *m != reference.model) {
+            if let Some(quality) = problem.cell(held.row, model).quality {
+                pairs.push((score - held.score[reference.model], f64::from(quality - base)));
+            }
+        }
+    }
+    let (mx, my) = (mean(pairs.iter().map(|p| p.0)), mean(pairs.iter().map(|p| p.1)));
+    let sum =
+        |f: &dyn Fn(f64, f64) -> f64| pairs.iter().map(|(x, y)| f(x - mx, y - my)).sum::<f64>();
+    let correlation = sum(&|x, y| x * y) / (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt();
+    correlation.is_finite().then_some(correlation)
+}

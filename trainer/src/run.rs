@@ -1,0 +1,199 @@
+//! From files to a run folder.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use datasets::{Dataset, Folds, Opened};
+use router_core::{DataSource, FoldKind, Weights, artifact};
+use serde::Serialize;
+
+use crate::build::{Built, Recipe};
+use crate::config::Config;
+use crate::crossfit::{cross_fit, n_fits};
+use crate::problem::Problem;
+use crate::stack::Stack;
+
+/// The bytes of the fitted routers, and what to say of them.
+#[derive(Debug)]
+pub struct Fitted {
+    /// The router for all rows.
+    pub all: Vec<u8>,
+    /// One router per held-out fold.
+    pub folds: Vec<(i32, Vec<u8>)>,
+    /// Figures on held-out rows.
+    pub metrics: Metrics,
+}
+
+/// `metrics.json`.
+#[derive(Debug, Serialize)]
+pub struct Metrics {
+    /// Number of requests.
+    pub n_requests: usize,
+    /// The models.
+    pub models: Vec<String>,
+    /// The model that retention refers to.
+    pub reference: String,
+    /// Held-out figures of the router for all rows.
+    pub held_out: BTreeMap<String, Metric>,
+    /// Chosen on held-out rows.
+    pub operating_points: Vec<router_core::OperatingPoint>,
+    /// What was chosen for the router for all rows.
+    pub stack: Stack,
+    /// The penalties that `stack` indexes.
+    pub penalties: Vec<f64>,
+    /// Calibration maps per model, as `(score, expectation)` knots.
+    pub reliability: BTreeMap<String, router_core::Calibration>,
+}
+
+/// A figure that needs no code to be interpreted.
+#[derive(Debug, Serialize)]
+pub struct Metric {
+    /// Its value.
+    pub value: f64,
+    /// Its unit.
+    pub unit: &'static str,
+    /// Which way is better; `None` where neither is.
+    pub higher_is_better: Option<bool>,
+}
+
+/// Progress of a fit: `(done, total)`.
+pub type Progress<'a> = &'a dyn Fn(usize, usize);
+
+/// Fits routers on opened data.
+///
+/// # Errors
+///
+/// If the data cannot support the fit, or the configuration names a model that they lack.
+pub fn fit(opened: Opened, config: &Config, progress: Progress<'_>) -> Result<Fitted> {
+    let data = select(opened.data, config)?;
+    let wanted = config.folds()?;
+    let folds = wanted.unwrap_or_else(|| default_folds(&data));
+    let mut problem = Problem::new(&data, folds)?;
+    drop(data);
+    let reference =
+        config.reference.as_deref().map(|name| model_named(&problem, name)).transpose()?;
+    set_ends(&mut problem, reference);
+    let source =
+        |s: datasets::Source| DataSource { name: s.name, sha256: s.sha256, n_rows: s.n_rows };
+    let recipe = Recipe {
+        data: opened.sources.into_iter().map(source).collect(),
+        config: serde_json::to_value(config)?,
+        seed: config.seed,
+        target: config.target()?,
+        reference,
+        exploration: config.exploration,
+    };
+    let n_folds = problem.folds().len();
+    let nested = wanted.map(|folds| match folds {
+        Folds::Column => (FoldKind::Fold, u32::try_from(n_folds).unwrap_or(u32::MAX)),
+        Folds::Hash(k) => (FoldKind::Hash, k),
+    });
+    if nested.is_some() {
+        ensure!(n_folds >= 3, "at least 3 folds are needed to cross-fit, got {n_folds}");
+    }
+    let total = n_fits(n_folds, nested.is_some());
+    let done = std::cell::Cell::new(0);
+    let tick = || {
+        done.set(done.get() + 1);
+        progress(done.get(), total);
+    };
+    let fitted = cross_fit(&problem, &config.fit_params(), &recipe, nested, &tick);
+    let metrics = metrics(&problem, &fitted.all, config);
+    let folds = fitted.folds.into_iter().map(|(fold, built)| Ok((fold, bytes(built)?)));
+    Ok(Fitted { folds: folds.collect::<Result<_>>()?, all: bytes(fitted.all)?, metrics })
+}
+
+/// Writes `router.safetensors`, `folds/fold-K.safetensors`, `config.toml` and `metrics.json`.
+///
+/// # Errors
+///
+/// If a file cannot be written.
+pub fn write(out: &Path, fitted: &Fitted, config: &Config) -> Result<()> {
+    let folds = out.join("folds");
+    // Fold routers of an earlier run would be taken for this one's.
+    if folds.exists() {
+        std::fs::remove_dir_all(&folds)
+            .with_context(|| format!("cannot clear {}", folds.display()))?;
+    }
+    let write = |path: &Path, bytes: &[u8]| {
+        let parent = path.parent().unwrap_or(out);
+        std::fs::create_dir_all(parent)
+            .and_then(|()| std::fs::write(path, bytes))
+            .with_context(|| format!("cannot write {}", path.display()))
+    };
+    write(&out.join("config.toml"), toml::to_string_pretty(config)?.as_bytes())?;
+    write(&out.join("router.safetensors"), &fitted.all)?;
+    for (fold, bytes) in &fitted.folds {
+        write(&folds.join(format!("fold-{fold}.safetensors")), bytes)?;
+    }
+    let mut json = serde_json::to_string_pretty(&fitted.metrics)?;
+    json.push('\n');
+    write(&out.join("metrics.json"), json.as_bytes())
+}
+
+fn bytes(built: Built) -> Result<Vec<u8>> {
+    Ok(artifact::to_bytes(built.manifest, Weights::Linear(Box::new(built.parts)))?)
+}
+
+fn select(data: Dataset, config: &Config) -> Result<Dataset> {
+    let selection = config.selection()?;
+    Ok(match data {
+        Dataset::Table(table) => Dataset::Table(selection.select(&table)?),
+        Dataset::Log(mut log) => {
+            log.retain(|row| selection.names(&row.model));
+            Dataset::Log(log)
+        }
+    })
+}
+
+/// The column, if every request has a fold, else five folds by hash.
+fn default_folds(data: &Dataset) -> Folds {
+    let has_all = match data {
+        Dataset::Table(table) => table.requests.iter().all(|request| request.fold.is_some()),
+        Dataset::Log(log) => log.iter().all(|row| row.request.fold.is_some()),
+    };
+    if has_all { Folds::Column } else { Folds::Hash(5) }
+}
+
+fn model_named(problem: &Problem, name: &str) -> Result<usize> {
+    let names: Vec<&str> = problem.models.iter().map(router_core::ModelId::as_str).collect();
+    names
+        .iter()
+        .position(|model| *model == name)
+        .with_context(|| format!("reference {name} is none of the models: {}", names.join(", ")))
+}
+
+/// Complexity is about the reference model and the cheapest one, or without costs the weakest.
+fn set_ends(problem: &mut Problem, reference: Option<usize>) {
+    let rows: Vec<usize> = (0..problem.n_requests()).collect();
+    let reference = crate::build::reference(problem, &rows, reference).model;
+    let means = crate::heads::model_means(problem, &rows);
+    let weakest = (0..means.len()).min_by(|&a, &b| means[a].total_cmp(&means[b])).unwrap_or(0);
+    let cheap = crate::build::cheapest(problem, &rows).unwrap_or(weakest);
+    problem.set_ends(crate::problem::Ends { reference, cheap });
+}
+
+fn metrics(problem: &Problem, built: &Built, config: &Config) -> Metrics {
+    let describe = |(name, value): (&String, &f64)| {
+        let (unit, higher_is_better) = match name.as_str() {
+            "task_accuracy" => ("share of requests", Some(true)),
+            "uplift_correlation" => ("correlation", Some(true)),
+            "complexity_base_rate" => ("share of requests", None),
+            _ => ("quality", Some(false)),
+        };
+        (name.clone(), Metric { value: *value, unit, higher_is_better })
+    };
+    let names = problem.models.iter().map(ToString::to_string);
+    let maps = built.parts.calibrations.iter().cloned();
+    Metrics {
+        n_requests: problem.n_requests(),
+        models: names.clone().collect(),
+        reference: built.manifest.provenance.reference.to_string(),
+        held_out: built.manifest.provenance.metrics.iter().map(describe).collect(),
+        operating_points: built.manifest.operating_points.clone(),
+        stack: built.stack,
+        penalties: config.penalties.clone(),
+        reliability: names.zip(maps).collect(),
+    }
+}

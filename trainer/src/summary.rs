@@ -1,0 +1,35 @@
+//! What `trainer fit` tells a person.
+
+use std::fmt::Write as _;
+
+use crate::run::Metrics;
+
+/// A few lines: what was fitted, and what it promises on held-out rows.
+pub fn text(metrics: &Metrics, n_fold_routers: usize) -> String {
+    let mut text =
+        format!("fitted {} models on {} requests", metrics.models.len(), metrics.n_requests);
+    if n_fold_routers > 0 {
+        let _ = write!(text, ", and {n_fold_routers} fold routers");
+    }
+    let _ = writeln!(text, "; reference model: {}", metrics.reference);
+    let _ = writeln!(text, "operating points, chosen on held-out rows:");
+    let _ = writeln!(text, "  {:<18} {:>9} {:>10} {:>10}", "target", "lambda", "retention", "cost");
+    for point in &metrics.operating_points {
+        let cost =
+            point.cost_ratio.map_or_else(|| "unknown".to_owned(), |c| format!("{:.1}%", 100.0 * c));
+        let note = if point.reached { "" } else { "  not reached: the best there is" };
+        let _ = writeln!(
+            text,
+            "  {:<18} {:>9.4} {:>9.1}% {:>10}{note}",
+            point.name,
+            point.lambda,
+            100.0 * point.retention,
+            cost
+        );
+    }
+    for (name, metric) in &metrics.held_out {
+        let _ = writeln!(text, "  {name:<24} {:.4} {}", metric.value, metric.unit);
+    }
+    text.pop();
+    text
+}
