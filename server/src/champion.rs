@@ -47,20 +47,22 @@ impl Champion {
     /// Reads the file again. If it is bad, the last good router goes on.
     pub(crate) fn reload(&self) {
         let Some(path) = &self.path else { return };
-        match load(path) {
-            Ok(router) => {
-                tracing::info!(policy = router.version(), "router reloaded");
-                let serving = Serving::new(Some(Arc::new(router)), self.catalog.clone(), None);
-                self.serving.store(Arc::new(serving));
-            }
+        let (router, trouble) = match load(path) {
+            Ok(router) => (Some(Arc::new(router)), None),
             Err(error) => {
-                let trouble = format!("reload failed: {error:#}");
-                tracing::warn!(trouble, "the last good router goes on");
-                let router = self.serving.load().router.clone();
-                let serving = Serving::new(router, self.catalog.clone(), Some(trouble));
-                self.serving.store(Arc::new(serving));
+                let last_good = self.serving.load().router.clone();
+                (last_good, Some(format!("reload failed: {error:#}")))
             }
-        }
+        };
+        announce(router.as_deref().map(Router::version), trouble.as_deref());
+        self.serving.store(Arc::new(Serving::new(router, self.catalog.clone(), trouble)));
+    }
+}
+
+fn announce(policy: Option<&str>, trouble: Option<&str>) {
+    match trouble {
+        None => tracing::info!(policy, "router reloaded"),
+        Some(trouble) => tracing::warn!(policy, trouble, "the last good router goes on"),
     }
 }
 

@@ -173,33 +173,38 @@ impl Writer {
     /// Writes a batch, as often as needed; `false` if it was given up.
     async fn write(&self, rows: &[DecisionRow]) -> bool {
         let mut tries_left = LAST_TRIES;
-        let mut has_warned = false;
-        while !rows.is_empty() {
-            let error = match self.insert(rows).await {
-                Ok(n_refused) => {
-                    self.n_dropped.fetch_add(n_refused, Ordering::Relaxed);
-                    break;
-                }
-                Err(error) => error,
-            };
-            if !std::mem::replace(&mut has_warned, true) {
+        let mut n_failed = 0_u64;
+        while let Err(error) = self.insert(rows).await {
+            n_failed += 1;
+            if n_failed == 1 {
                 let error = format!("{error:#}");
                 tracing::warn!(error, n_rows = rows.len(), "decisions wait for the database");
             }
             if self.stop.is_cancelled() {
                 tries_left -= 1;
-                if tries_left == 0 {
-                    self.n_dropped.fetch_add(rows.len() as u64, Ordering::Relaxed);
-                    tracing::error!(n_rows = rows.len(), "decisions are lost: no database");
-                    return false;
-                }
+            }
+            if tries_left == 0 {
+                self.lose(rows.len() as u64);
+                return false;
             }
             tokio::time::sleep(RETRY).await;
         }
         true
     }
 
-    async fn insert(&self, rows: &[DecisionRow]) -> anyhow::Result<u64> {
-        decisions::insert(self.db.pool().await?, rows).await
+    fn lose(&self, n_rows: u64) {
+        self.n_dropped.fetch_add(n_rows, Ordering::Relaxed);
+        tracing::error!(n_rows, "decisions are lost");
+    }
+
+    async fn insert(&self, rows: &[DecisionRow]) -> anyhow::Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let n_refused = decisions::insert(self.db.pool().await?, rows).await?;
+        if n_refused > 0 {
+            self.lose(n_refused);
+        }
+        Ok(())
     }
 }

@@ -85,10 +85,7 @@ async fn ask(
     let body = within(left, "its whole answer", read_all(&mut answer, MAX_ANSWER_BYTES)).await??;
     match flight.tap.answer(&body) {
         None => Ok(Reply::Whole { headers: answer.headers, body }),
-        Some(error) => {
-            let fault = Fault::new(FaultClass::Provider, "the upstream's answer is an error");
-            Err(Fault { error: Some(error), ..fault })
-        }
+        Some(error) => Err(Fault::said(error)),
     }
 }
 

@@ -71,7 +71,7 @@ pub struct Fault {
     /// The upstream's status, if it gave one.
     pub status: Option<StatusCode>,
     /// The upstream's error object, if it sent one.
-    pub error: Option<Value>,
+    pub error: Option<Box<Value>>,
     /// The upstream's `retry-after`, as sent.
     pub retry_after: Option<String>,
 }
@@ -80,6 +80,12 @@ impl Fault {
     /// A fault without an answer of the upstream.
     pub fn new(class: FaultClass, message: impl Into<String>) -> Self {
         Self { class, message: message.into(), status: None, error: None, retry_after: None }
+    }
+
+    /// The upstream said this error where an answer was expected.
+    pub(crate) fn said(error: Value) -> Self {
+        let fault = Self::new(FaultClass::Provider, "the upstream sent an error for an answer");
+        Self { error: Some(Box::new(error)), ..fault }
     }
 
     /// The fault that a status and a body say.
@@ -100,7 +106,7 @@ impl Fault {
             _ => FaultClass::Provider,
         };
         let message = format!("the upstream answered with status {}", status.as_u16());
-        Self { class, message, status: Some(status), error, retry_after: None }
+        Self { class, message, status: Some(status), error: error.map(Box::new), retry_after: None }
     }
 }
 

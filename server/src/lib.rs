@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::ListenerExt as _;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 mod app;
@@ -59,13 +59,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let stop_accepting = CancellationToken::new();
-    let listener = listener.tap_io(|socket| {
-        // Without it small writes wait 40 ms for an acknowledgement (`spec/gateway.md`, 5.1).
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::warn!(%error, "cannot set TCP_NODELAY on an accepted socket");
-        }
-    });
-    let serving = axum::serve(listener, http::table(Arc::clone(&app)))
+    let serving = axum::serve(listener.tap_io(send_at_once), http::table(Arc::clone(&app)))
         .with_graceful_shutdown(stop_accepting.clone().cancelled_owned());
     let draining = async {
         shutdown.await;
@@ -85,4 +79,29 @@ pub async fn serve(
     app.cutoff.cancel();
     app.shutdown().await;
     served.map_err(Into::into)
+}
+
+/// Sets `TCP_NODELAY`: without it small writes wait 40 ms for an acknowledgement
+/// (`spec/gateway.md`, 5.1).
+fn send_at_once(socket: &mut TcpStream) {
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::warn!(%error, "cannot set TCP_NODELAY on an accepted socket");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::serve::Listener as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn accepted_sockets_send_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = TcpListener::local_addr(&listener).unwrap();
+        let mut listener = listener.tap_io(send_at_once);
+        let (_client, (accepted, _)) =
+            tokio::join!(async { TcpStream::connect(address).await.unwrap() }, listener.accept());
+        assert!(accepted.nodelay().unwrap());
+    }
 }

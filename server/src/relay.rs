@@ -83,10 +83,7 @@ pub(crate) async fn open(
             Seen::UsageOnly | Seen::Other => held.extend_from_slice(&event.raw),
             Seen::Done => return Err(cut()),
             Seen::Malformed => return Err(malformed()),
-            Seen::Error(error) => {
-                let fault = Fault::new(FaultClass::Provider, "the upstream's stream is an error");
-                return Err(Fault { error: Some(error), ..fault });
-            }
+            Seen::Error(error) => return Err(Fault::said(error)),
         }
     }
 }
@@ -228,10 +225,7 @@ impl Relay {
                 self.linger();
             }
             Seen::Malformed => return Err(("router_stream_malformed", malformed())),
-            Seen::Error(error) => {
-                let fault = Fault::new(FaultClass::Provider, "the upstream's stream is an error");
-                return Err(("router_stream_failed", Fault { error: Some(error), ..fault }));
-            }
+            Seen::Error(error) => return Err(("router_stream_failed", Fault::said(error))),
         }
         Ok(())
     }
@@ -246,7 +240,7 @@ impl Relay {
 
     /// Ends with a typed error in the stream; what was held before it still goes out.
     fn abort(&mut self, code: &'static str, fault: &Fault) {
-        let said = fault.error.as_ref();
+        let said = fault.error.as_deref();
         let said = said.and_then(|error| error.get("message").or(Some(error))?.as_str());
         let mut body = error_body(said.unwrap_or(&fault.message), "upstream_error", None, code);
         if let Some(error) = body.get_mut("error") {

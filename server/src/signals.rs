@@ -17,7 +17,7 @@ pub async fn terminated() {
         }
         (Err(error), _) | (_, Err(error)) => {
             tracing::error!(%error, "cannot listen for signals; only SIGKILL stops the server");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

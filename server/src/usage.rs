@@ -134,9 +134,9 @@ fn read_usage(usage: &Value) -> Option<Usage> {
 mod tests {
     use super::*;
 
-    fn usage(prompt: u64, cached: u64, completion: u64) -> Option<Usage> {
+    fn usage(prompt: u64, cached: u64, completion: u64) -> Usage {
         let [prompt, cached, completion] = [prompt, cached, completion].map(Tokens);
-        Some(Usage { prompt, cached, completion })
+        Usage { prompt, cached, completion }
     }
 
     #[test]
@@ -148,11 +148,11 @@ mod tests {
         for (event, seen) in [(cached, Seen::UsageOnly), (with_choice, Seen::Content)] {
             let mut tap = Tap::default();
             assert_eq!(tap.event(event.as_bytes()), seen);
-            assert_eq!(tap.usage, usage(10, 8, 2));
+            assert_eq!(tap.usage, Some(usage(10, 8, 2)));
             // An empty usage afterwards does not erase it.
             tap.event(br#"{"choices":null,"usage":{}}"#);
             tap.event(br#"{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#);
-            assert_eq!(tap.usage, usage(10, 8, 2));
+            assert_eq!(tap.usage, Some(usage(10, 8, 2)));
         }
     }
 
@@ -178,9 +178,9 @@ mod tests {
         let answer = br#"{"choices":[{"message":{"role":"assistant","content":"12345678"},
             "finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#;
         assert_eq!(buffered.answer(answer), None);
-        assert_eq!(buffered.usage, usage(3, 0, 2));
+        assert_eq!(buffered.usage, Some(usage(3, 0, 2)));
         assert_eq!(buffered.finish_reason.as_deref(), Some("stop"));
-        assert_eq!(Some(buffered.estimated(Tokens(3))), usage(3, 0, 2));
+        assert_eq!(buffered.estimated(Tokens(3)), usage(3, 0, 2));
         assert!(Tap::default().answer(b"<html>").is_some());
     }
 }

@@ -98,7 +98,7 @@ fn of_upstream(fault: &Fault) -> Option<Value> {
     if !matches!(fault.class, FaultClass::Client | FaultClass::ContextOverflow) {
         return None;
     }
-    let mut error = match fault.error.clone()? {
+    let mut error = match fault.error.as_deref()?.clone() {
         Value::Object(error) => error,
         Value::String(message) => [("message".to_owned(), message.into())].into_iter().collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => return None,

@@ -179,10 +179,20 @@ async fn what_is_not_there_is_told_in_openai_shape() {
 #[tokio::test]
 async fn a_database_that_is_down_costs_no_request() {
     let rig = Rig::new(&[("m", "good")], "").await;
-    let rig = rig.changed(|config| config.database = PathBuf::from("/nowhere/at/all.db")).await;
-    assert_eq!(rig.chat("auto").await.status, StatusCode::OK);
+    let rig = rig
+        .changed(|config| {
+            config.database = PathBuf::from("/nowhere/at/all.db");
+            config.log.queue_rows = 1;
+            config.log.batch_rows = 1;
+        })
+        .await;
+    // One decision is being written, one waits, the others are dropped and counted.
+    for _ in 0..5 {
+        assert_eq!(rig.chat("auto").await.status, StatusCode::OK);
+    }
     assert_eq!(rig.post("/v1/route", chat("auto")).await.status, StatusCode::OK);
     let ready = rig.get("/readyz").await.json();
     let database = ready["database"].as_str().unwrap();
     assert!(database.starts_with("error: cannot open database"), "{database}");
+    assert!(ready["n_dropped_decisions"].as_u64().unwrap() >= 3);
 }
