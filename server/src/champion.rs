@@ -54,16 +54,18 @@ impl Champion {
                 (last_good, Some(format!("reload failed: {error:#}")))
             }
         };
-        announce(router.as_deref().map(Router::version), trouble.as_deref());
+        match &trouble {
+            None => {
+                tracing::info!(policy = router.as_deref().map(Router::version), "router reloaded");
+            }
+            Some(trouble) => warn_of(trouble),
+        }
         self.serving.store(Arc::new(Serving::new(router, self.catalog.clone(), trouble)));
     }
 }
 
-fn announce(policy: Option<&str>, trouble: Option<&str>) {
-    match trouble {
-        None => tracing::info!(policy, "router reloaded"),
-        Some(trouble) => tracing::warn!(policy, trouble, "the last good router goes on"),
-    }
+fn warn_of(trouble: &str) {
+    tracing::warn!(trouble, "what served before goes on");
 }
 
 impl Serving {

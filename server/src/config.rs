@@ -103,12 +103,12 @@ pub struct Flags {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {path}: {source}", path = .path.display())]
+    #[error("cannot read {path}: {error}", path = .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// Not TOML, an unknown key, a missing key or a wrong type.
     #[error("{source_name}: {message}")]
@@ -143,7 +143,7 @@ impl Config {
         let text = match file {
             Some(path) => Some(
                 std::fs::read_to_string(path)
-                    .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?,
+                    .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), error })?,
             ),
             None => None,
         };

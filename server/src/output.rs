@@ -9,13 +9,19 @@ use server::export::Exported;
 #[expect(clippy::print_stdout, reason = "the result of a command goes to standard output")]
 pub(crate) fn exported(exported: &Exported, out: &Path) {
     let Exported { n_rows, n_judged, n_canceled, n_without_prompt } = exported;
-    println!("wrote {n_rows} decisions, {n_judged} of them judged, to {}", out.display());
+    println!("{}: {n_rows} routed decisions, {n_judged} of them judged", out.display());
     if *n_canceled > 0 {
         println!("left out {n_canceled} whose client went away (censored)");
     }
     if *n_without_prompt > 0 {
         println!("left out {n_without_prompt} whose prompt was not stored (log.store_prompts)");
     }
+}
+
+/// Why a command failed, each cause after its effect.
+#[expect(clippy::print_stderr, reason = "the failure of a command goes to standard error")]
+pub(crate) fn failed(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
 }
 
 /// The result of `server check-config`.

@@ -1,5 +1,7 @@
 //! Log lines on standard error: one for each request, without anybody's text.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 /// Writes log lines from now on; `RUST_LOG` selects them, `info` by default.
@@ -10,6 +12,7 @@ pub fn start() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
         .try_init()
         .ok();
 }

@@ -139,7 +139,7 @@ impl Check<'_> {
         let path = self.around.folder.join(file);
         std::fs::read_to_string(&path)
             .map(|text| Secret::new(&text))
-            .map_err(|source| ConfigError::Unreadable { path, source })
+            .map_err(|error| ConfigError::Unreadable { path, error })
     }
 
     fn catalog(
@@ -159,7 +159,7 @@ impl Check<'_> {
             }
             (Some(path), true) => {
                 let text = std::fs::read_to_string(&path)
-                    .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+                    .map_err(|error| ConfigError::Unreadable { path: path.clone(), error })?;
                 Catalog::from_toml(&text).map(Some).map_err(|error| ConfigError::Syntax {
                     source_name: path.display().to_string(),
                     message: error.to_string(),
