@@ -65,6 +65,7 @@ pub struct Assembler {
     seen: HashMap<(u32, u32), Place>,
     decisions: Vec<LoggedDecision>,
     conflicts: Vec<Conflict>,
+    n_duplicates: usize,
 }
 
 impl Assembler {
@@ -84,7 +85,9 @@ impl Assembler {
         if let (Some(request), Some(model)) = (request, model)
             && let Some(first) = self.seen.get(&(request, model))
         {
-            return Err(self.duplicate(row, *first));
+            let error = self.duplicate(row, *first);
+            self.n_duplicates += 1;
+            return Err(error);
         }
         if is_log && request.is_some() {
             let bound = "occur once in a log (one model is drawn for each request)";
@@ -114,6 +117,11 @@ impl Assembler {
     /// Rows whose prompt differs from the first one of their request; the first one is kept.
     pub fn conflicts(&self) -> &[Conflict] {
         &self.conflicts
+    }
+
+    /// Rows refused because their (request, model) occurred before.
+    pub fn n_duplicates(&self) -> usize {
+        self.n_duplicates
     }
 
     /// What the rows are.

@@ -120,10 +120,8 @@ fn is_text(found: &DataType) -> bool {
 }
 
 fn is_list(found: &DataType, is_inner: fn(&DataType) -> bool) -> bool {
-    match found {
-        DataType::List(inner) => is_inner(inner) || **inner == DataType::Null,
-        _ => false,
-    }
+    let DataType::List(inner) = found else { return false };
+    is_inner(inner) || **inner == DataType::Null
 }
 
 fn null_type(kind: Kind) -> DataType {
@@ -138,11 +136,10 @@ fn null_type(kind: Kind) -> DataType {
 
 fn to_microseconds(series: &Series) -> PolarsResult<Series> {
     let microseconds = DataType::Datetime(TimeUnit::Microseconds, None);
-    let zone_less = match series.dtype() {
-        DataType::Datetime(unit, Some(_)) => {
-            series.to_physical_repr().cast(&DataType::Datetime(*unit, None))?
-        }
-        _ => series.clone(),
+    let zone_less = if let DataType::Datetime(unit, Some(_)) = series.dtype() {
+        series.to_physical_repr().cast(&DataType::Datetime(*unit, None))?
+    } else {
+        series.clone()
     };
     Ok(zone_less.rechunk().cast(&microseconds)?.to_physical_repr().into_owned())
 }

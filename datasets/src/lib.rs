@@ -28,8 +28,11 @@
 //! ```
 
 pub mod assemble;
+pub mod check;
 mod columns;
 pub mod error;
+pub mod import;
+pub mod logging;
 pub mod open;
 pub mod read;
 pub mod schema;

@@ -16,7 +16,7 @@ use crate::split::default_group;
 const PMF_TOLERANCE: f64 = 1e-6;
 
 /// One outcome, every value in its range. `None` always means unknown.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Row<'a> {
     /// Number of the data row within its file, counted from 0.
     pub row: usize,
