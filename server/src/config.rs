@@ -143,7 +143,7 @@ impl Config {
         let text = match file {
             Some(path) => Some(
                 std::fs::read_to_string(path)
-                    .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), error })?,
+                    .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?,
             ),
             None => None,
         };
