@@ -2,7 +2,7 @@
 //!
 //! | Format | Layout | Mapping |
 //! | --- | --- | --- |
-//! | `routellm` | CSV: `prompt`, then one column per model with `True`/`False` | domain from `mmlu_<domain>.csv` |
+//! | `routellm` | CSV: `prompt`, one column per model with `True`/`False`, perhaps `M_response` | domain from `mmlu_<domain>.csv` |
 //! | `routerbench` | wide CSV or parquet: `sample_id`, `prompt`, `eval_name`, and per model `M`, `M\|model_response`, `M\|total_cost` | task = `eval_name` |
 //! | `paretobandit` | JSON lines: `prompt`, `source`, `arms: {model: {reward, cost}}` | task = `source`, quality = `reward` |
 //! | `long` | CSV, JSON, JSON lines or parquet, one row per (request, model) | `--map column=name` |

@@ -1,6 +1,6 @@
 //! Logs and public benchmarks as typed rows; the only crate that knows the data-frame library.
 //!
-//! [`open`] reads files of `logs.parquet`, version 1, and decides whether they are an outcome
+//! [`open()`] reads files of `logs.parquet`, version 1, and decides whether they are an outcome
 //! table (every model answered each request) or a log (only the drawn model did).
 //!
 //! ```

@@ -93,6 +93,13 @@ struct Sink {
     writer: Option<BatchedWriter<File>>,
 }
 
+impl Drop for Sink {
+    fn drop(&mut self) {
+        // Gone after a rename; left by an error otherwise.
+        drop(std::fs::remove_file(&self.partial));
+    }
+}
+
 impl Sink {
     fn new(path: &Path) -> Result<Self, DatasetError> {
         let mut partial = path.as_os_str().to_owned();
@@ -122,8 +129,8 @@ impl Sink {
         Ok(())
     }
 
-    fn finish(self) -> Result<(), DatasetError> {
-        let Some(writer) = self.writer else {
+    fn finish(mut self) -> Result<(), DatasetError> {
+        let Some(writer) = self.writer.take() else {
             return Err(DatasetError::Empty(format!("what {} is to hold", self.path.display())));
         };
         writer.finish().map_err(|error| write_error(&self.path, &error))?;

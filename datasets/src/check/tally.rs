@@ -179,7 +179,9 @@ impl Tally {
         }
         report.models = self.models.iter().map(|(name, model)| model.report(name)).collect();
         for field in FIELDS {
-            if !self.columns.contains(field.name) {
+            if self.columns.is_empty() {
+                break;
+            } else if !self.columns.contains(field.name) {
                 report.absent.push(field.name.to_owned());
             } else if let Some(n_known) = self.n_known.get(field.name)
                 && *n_known < self.n_rows

@@ -24,8 +24,7 @@ pub(super) fn push(
         None => (name, None),
     };
     for (model, value) in record {
-        // A first column without a name is the row number that pandas writes.
-        if model == "prompt" || model.is_empty() || model.starts_with("Unnamed") {
+        if !is_model(model, record) {
             continue;
         }
         let outcome = outcome(number(Some(value), model)?, None)?;
@@ -37,4 +36,13 @@ pub(super) fn push(
         )?;
     }
     Ok(())
+}
+
+/// Whether a column says if a model was right: not the prompt, nor the text of an answer
+/// (`M_response` beside `M`), nor the row number that pandas writes under no name.
+fn is_model(column: &str, record: &Record) -> bool {
+    let is_answer =
+        column.strip_suffix("_response").is_some_and(|model| record.contains_key(model));
+    let is_row_number = column.is_empty() || column.starts_with("Unnamed");
+    column != "prompt" && !is_answer && !is_row_number
 }

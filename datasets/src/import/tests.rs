@@ -38,6 +38,15 @@ fn routellm_responses_are_imported() {
     assert_eq!(error, "FILE: row 0: m must be a number, got \"maybe\" (rows count from 0)");
 }
 
+#[test]
+fn answers_and_row_numbers_of_routellm_are_not_models() {
+    let text = ",prompt,x/a,b,x/a_response,b_response\n0,Why?,True,False,Because.,No.\n";
+    let table = table(Format::RouteLlm, "gsm8k_responses.csv", text, &[]);
+    assert_eq!(table.models, ["b", "x/a"].map(crate::testing::id));
+    assert_eq!(table.requests[0].task.as_deref(), Some("gsm8k"));
+    assert_eq!(table.requests[0].domain, None);
+}
+
 const WIDE: &str = "sample_id,prompt,eval_name,a,a|model_response,a|total_cost,b,b|model_response,\
                     b|total_cost,oracle_model_to_route_to\n\
                     s1,What?,made-up,1.0,text,0.001,0.5,text,0.0002,b\n\

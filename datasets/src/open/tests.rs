@@ -251,3 +251,49 @@ fn columns_of_a_curve_are_written() {
     let uneven = [("a", Column::I64(vec![1])), ("b", Column::I64(vec![1, 2]))];
     assert!(write::write_columns(&path, &uneven).is_err());
 }
+
+#[test]
+fn rows_are_numbered_across_batches() {
+    let n_rows = crate::read::BATCH_ROWS + 5;
+    let ids: Vec<_> = (0..n_rows).map(|row| format!("r{}", row / 2)).collect();
+    let models: Vec<_> = (0..n_rows).map(|row| ["a", "b"][row % 2]).collect();
+    let mut qualities = vec![0.5; n_rows];
+    let table = |qualities: &[f64]| df!("request_id" => &ids, "prompt" => &ids, "model" => &models, "quality" => qualities);
+    let Dataset::Table(whole) = opened(&table(&qualities).unwrap()) else {
+        panic!("no propensities")
+    };
+    assert_eq!(whole.requests.len(), n_rows.div_ceil(2));
+    assert_eq!(whole.requests[32_769].request_id, "r32769");
+    qualities[n_rows - 1] = -1.0;
+    let error = message(&table(&qualities).unwrap());
+    assert!(error.contains("row 65540: quality must be in [0, 1], got -1"), "{error}");
+}
+
+#[test]
+fn categories_and_times_of_any_unit_are_read() {
+    let mut frame = with("request_id", ["r1", "r2", "r3", "r4"]);
+    let categories = DataType::from_categories(Categories::global());
+    let models = frame.column("model").unwrap().cast(&categories).unwrap();
+    frame.with_column(models).unwrap();
+    let half = Series::new("propensity".into(), [0.5, 0.5, 0.5, 1.0]);
+    frame.with_column(half.into_column()).unwrap();
+    for (unit, per_second) in
+        [(TimeUnit::Milliseconds, 1_000), (TimeUnit::Nanoseconds, 1_000_000_000)]
+    {
+        let times = Series::new("timestamp".into(), [per_second, 0, 1, -per_second]);
+        let times = times.cast(&DataType::Datetime(unit, None)).unwrap();
+        frame.with_column(times.into_column()).unwrap();
+        let Dataset::Log(log) = opened(&frame) else { panic!("propensities are known") };
+        assert_eq!(log[0].timestamp_us, Some(1_000_000));
+        assert_eq!(log[3].timestamp_us, Some(-1_000_000));
+        assert_eq!(log[3].model.as_str(), "large");
+    }
+}
+
+#[test]
+fn nothing_is_left_of_a_file_that_cannot_be_written() {
+    let (folder, path) = place("logs.parquet");
+    let error = write::write_log(&[], &path).unwrap_err().to_string();
+    assert!(error.contains("logs.parquet is to hold has 0 rows"), "{error}");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+}
