@@ -54,6 +54,28 @@ async fn a_broken_stream_brings_its_error_and_then_no_last_chunk() {
 }
 
 #[tokio::test]
+async fn a_client_that_hangs_up_cancels_a_buffered_call() {
+    let rig = Rig::new(&[("m", "hanging")], "").await;
+    let running = run(&rig.app).await;
+    let url = format!("{}/v1/chat/completions", running.url);
+    let waiting = client().post(url).body(chat("m").to_string()).send();
+    let asked = async {
+        while rig.sim.asked().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = waiting => unreachable!("the upstream hangs"),
+        () = asked => {}
+    }
+    let mut log = rig.log().await;
+    while log.is_empty() {
+        log = rig.log().await;
+    }
+    assert_eq!(log[0].get::<&str, _>("status"), "canceled");
+}
+
+#[tokio::test]
 async fn a_drain_finishes_what_is_in_flight_and_writes_the_log() {
     let rig = Rig::new(&[("m", "slow")], "server.pre_stop_ms = 200").await;
     let running = run(&rig.app).await;
