@@ -297,3 +297,26 @@ fn nothing_is_left_of_a_file_that_cannot_be_written() {
     assert!(error.contains("logs.parquet is to hold has 0 rows"), "{error}");
     assert_eq!(folder.path().read_dir().unwrap().count(), 0);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(32))]
+    #[test]
+    fn any_outcome_comes_back_to_the_bit(
+        quality in proptest::option::of(0.0..=1.0_f64),
+        nanos in proptest::option::of(0..1_000_000_000_000_i64),
+        tokens in proptest::option::of(0..1_u64 << 53),
+        latency_ms in proptest::option::of(0.0..1e9_f64),
+    ) {
+        let mut table = table();
+        table.outcomes[3] = Some(router_core::Outcome {
+            quality: quality.map(|quality| quality.try_into().unwrap()),
+            cost: nanos.map(router_core::Usd::from_nanos),
+            prompt_tokens: tokens.map(Tokens),
+            latency_ms,
+            ..Default::default()
+        });
+        let (_folder, path) = place("logs.parquet");
+        write::write_table(&table, &path).unwrap();
+        proptest::prop_assert_eq!(open(&[path]).unwrap().data, Dataset::Table(table));
+    }
+}
