@@ -1,0 +1,86 @@
+//! The policies of a benchmark: routers first, then every baseline.
+
+use crate::baseline::{self, Singles, knn::knn, lookup::lookup};
+use crate::judge::{JudgeError, Judged};
+use crate::panel::Panel;
+use crate::policy::{Deployed, Plan, Policy, Roles};
+use crate::split::Splits;
+
+/// The operating point at which single-point figures of a router are read.
+const BALANCED: [&str; 2] = ["retention=0.95", "balanced"];
+
+pub(super) fn lineup(
+    panel: &Panel,
+    splits: &Splits<'_>,
+    routers: &[Judged],
+    roles: Option<Roles>,
+) -> Result<Vec<Policy>, JudgeError> {
+    let mut policies = Vec::new();
+    for router in routers {
+        policies.push(routed(router, panel, roles)?);
+    }
+    policies.extend(baselines(panel, splits, roles));
+    Ok(policies)
+}
+
+fn routed(router: &Judged, panel: &Panel, roles: Option<Roles>) -> Result<Policy, JudgeError> {
+    let judgement = router.judge(panel)?;
+    let note = match router.folds {
+        Some(_) => "each request is judged by the fold router that did not see it",
+        None => "fitted on other data",
+    };
+    let balanced = BALANCED.iter().find_map(|name| {
+        let found = judgement.validated.iter().find(|point| point.name == *name)?;
+        let name = format!("validated {name}");
+        Some(Deployed { name, choices: found.choices.clone() })
+    });
+    Ok(Policy {
+        deployed: balanced,
+        quality: Some(judgement.quality),
+        validated: judgement.validated,
+        ..Policy::swept(&router.name, note, &judgement.expected, roles)
+    })
+}
+
+fn baselines(panel: &Panel, splits: &Splits<'_>, roles: Option<Roles>) -> Vec<Policy> {
+    let singles = Singles::new(panel, splits);
+    let mut policies = vec![
+        Policy::fixed("best_single", "chosen on the fitting folds", singles.best.clone()),
+        Policy::fixed(
+            "cheapest_single",
+            if panel.has_costs() {
+                "chosen on the fitting folds"
+            } else {
+                "costs are unknown: the weakest, chosen on the fitting folds"
+            },
+            singles.cheapest.clone(),
+        ),
+        Policy::new("random_mix", "of the cheapest and the best single model", Plan::Mix),
+        Policy::new("uniform", "any model with equal probability", Plan::Uniform),
+        Policy::new("zero_router", "hull of the single models", Plan::Singles),
+    ];
+    if let (Some(judged), Some(fitted)) = (panel.finest_labels(), splits.source.finest_labels()) {
+        let expected = lookup(panel, splits, &fitted, &judged);
+        let note = "label given: a live router must infer it";
+        policies.push(Policy::swept("lookup", note, &expected, roles));
+    }
+    let note = "fewer than 500 estimated tokens and no tools: cheapest, else best";
+    policies.push(Policy::fixed("token_heuristic", note, singles.token_heuristic(panel)));
+    let note = "k = 100, cosine over the router's hashed words, mean costs";
+    policies.push(Policy::swept("knn", note, &knn(panel, splits), roles));
+    if roles.is_some() {
+        policies.push(length(panel, &singles));
+    }
+    let truth = baseline::oracle(panel, &singles.reference_cost);
+    policies.push(Policy::swept("oracle", "sees all outcomes", &truth, roles));
+    policies
+}
+
+/// Prompt length as a score; as choices it always takes the cheapest model.
+fn length(panel: &Panel, singles: &Singles) -> Policy {
+    let note = "prompt length in bytes as the score";
+    Policy {
+        uplift: Some(baseline::length(panel)),
+        ..Policy::fixed("length", note, singles.cheapest.clone())
+    }
+}
