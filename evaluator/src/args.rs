@@ -55,6 +55,7 @@ impl BenchmarkArgs {
     /// What the library is asked for.
     pub(crate) fn options(&self) -> Options {
         Options {
+            dataset: self.dataset(),
             routers: self.router.clone(),
             fit_data: self.fit_data.clone(),
             models: self.models.clone(),
@@ -62,6 +63,14 @@ impl BenchmarkArgs {
             replicates: self.replicates,
             seed: self.seed,
         }
+    }
+
+    /// `logs.parquet` says little: the folder's name is taken where there is one file or folder.
+    fn dataset(&self) -> Option<String> {
+        let [path] = &self.logs[..] else { return None };
+        let is_plain = path.file_name().is_some_and(|name| name == "logs.parquet");
+        let named = if is_plain { path.parent()?.file_name() } else { path.file_name() };
+        Some(named?.to_string_lossy().into_owned())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::bootstrap::{Interval, interval};
 use crate::judge::{self, JudgeError, Judged};
 use crate::metric::{Metric, Missing};
 use crate::panel::{Panel, PanelError, pair_of};
-use crate::policy::{Policy, Roles};
+use crate::policy::{Plan, Policy, Roles};
 use crate::report::{CurvePoint, Difference, PolicyReport, Report, ValidatedReport};
 use crate::split::{Splits, best_single, cheapest_single, folds_of};
 use crate::study::Study;
@@ -21,6 +21,8 @@ use crate::study::Study;
 /// What to benchmark, and how.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// What reports call the data; the names of the files by default.
+    pub dataset: Option<String>,
     /// Run folders of the trainer, or artifacts.
     pub routers: Vec<PathBuf>,
     /// Files or folders that the routers were fitted on, if they are not the judged ones.
@@ -38,6 +40,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            dataset: None,
             routers: Vec::new(),
             fit_data: Vec::new(),
             models: None,
@@ -111,6 +114,7 @@ pub fn benchmark(opened: &Opened, options: &Options) -> Result<Report, Benchmark
     let study = Study::new(&panel, &policies, roles);
     let figures = Figures::new(&study, options);
     let mut report = header(opened, options, &panel, &splits);
+    figures.bands(&mut report, &policies);
     report.folds = fold_names(&panel, folds);
     detail::pair(&mut report, &panel, roles, &study);
     for (i, policy) in policies.iter().enumerate() {
@@ -119,6 +123,7 @@ pub fn benchmark(opened: &Opened, options: &Options) -> Result<Report, Benchmark
         if i < routers.len() {
             of_policy.artifacts = routers[i].versions();
             detail::router(&mut of_policy, &panel, policy);
+            figures.band(&mut of_policy, &policies, i, panel.m());
             of_policy.tasks = tasks::tasks(&panel, policy, options);
             report.routers.push(of_policy);
         } else {
@@ -191,9 +196,8 @@ fn fold_names(panel: &Panel, folds: Folds) -> Vec<i32> {
 fn header(opened: &Opened, options: &Options, panel: &Panel, splits: &Splits<'_>) -> Report {
     let means = panel.means(&(0..panel.n()).collect::<Vec<_>>());
     let (best, cheap) = (best_single(&means), cheapest_single(&means));
-    let folder = if opened.sources.len() == 1 { &opened.sources[0].name } else { "" };
     Report {
-        dataset: if folder.is_empty() { source_names(opened) } else { folder.to_owned() },
+        dataset: options.dataset.clone().unwrap_or_else(|| source_names(opened)),
         sources: opened.sources.clone(),
         n_requests: panel.n(),
         n_groups: panel.n_groups,
@@ -205,6 +209,7 @@ fn header(opened: &Opened, options: &Options, panel: &Panel, splits: &Splits<'_>
             .map(|(id, (quality, cost))| crate::report::ModelReport {
                 id: id.to_string(),
                 quality: *quality,
+                band: None,
                 cost: panel.has_costs().then_some(*cost),
             })
             .collect(),
@@ -287,6 +292,37 @@ impl Figures {
             curve: CurvePoint::of(&policy.plan, &points),
             validated: self.validated(policies, i),
             ..PolicyReport::default()
+        }
+    }
+
+    /// Where the qualities of single models are.
+    fn singles_at(policies: &[Policy]) -> usize {
+        let n_validated: usize = policies.iter().map(|policy| policy.validated.len()).sum();
+        policies.len() * Metric::ALL.len() + 2 * n_validated
+    }
+
+    fn ends(&self, slot: usize) -> Option<(f64, f64)> {
+        let interval = self.interval(slot, Missing::Nothing)?;
+        interval.low.zip(interval.high)
+    }
+
+    fn bands(&self, report: &mut Report, policies: &[Policy]) {
+        let first = Self::singles_at(policies);
+        for (j, model) in report.models.iter_mut().enumerate() {
+            model.band = self.ends(first + j);
+        }
+    }
+
+    /// The band of a router's curve; routers are the first policies.
+    fn band(&self, report: &mut PolicyReport, policies: &[Policy], i: usize, n_models: usize) {
+        let width = |policy: &Policy| match &policy.plan {
+            Plan::Choices(points) => points.len(),
+            Plan::Singles | Plan::Mix | Plan::Uniform => 0,
+        };
+        let before: usize = policies[..i].iter().map(width).sum();
+        let first = Self::singles_at(policies) + n_models + before;
+        for (k, point) in report.curve.iter_mut().enumerate() {
+            point.band = self.ends(first + k);
         }
     }
 

@@ -1,6 +1,9 @@
 //! The result of a benchmark; its children write it.
 
+pub mod chart;
 pub mod files;
+mod format;
+pub mod html;
 pub mod json;
 pub mod text;
 
@@ -57,6 +60,8 @@ pub struct ModelReport {
     pub id: String,
     /// Mean quality.
     pub quality: f64,
+    /// Ends of its interval.
+    pub band: Option<(f64, f64)>,
     /// Mean dollars per request.
     pub cost: Option<f64>,
 }
@@ -128,6 +133,8 @@ pub struct CurvePoint {
     pub lambda: Option<f64>,
     /// Mean dollars per request and mean quality.
     pub point: Point,
+    /// Ends of the interval of quality, where it was computed.
+    pub band: Option<(f64, f64)>,
 }
 
 impl CurvePoint {
@@ -137,7 +144,8 @@ impl CurvePoint {
             Plan::Choices(choices) => choices.get(i).map(|choice| choice.0),
             Plan::Singles | Plan::Mix | Plan::Uniform => None,
         };
-        let point = |(i, point): (usize, &Point)| Self { lambda: lambda(i), point: *point };
+        let point =
+            |(i, point): (usize, &Point)| Self { lambda: lambda(i), point: *point, band: None };
         points.iter().enumerate().map(point).collect()
     }
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use datasets::DatasetError;
 use datasets::write::{Column, write_columns};
 
-use super::{Report, json};
+use super::chart::ChartError;
+use super::{Report, html, json};
 
 /// Why a report cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -18,12 +19,16 @@ pub enum WriteError {
         /// Why.
         source: std::io::Error,
     },
+    /// A figure.
+    #[error(transparent)]
+    Chart(#[from] ChartError),
     /// The curve.
     #[error(transparent)]
     Curve(#[from] DatasetError),
 }
 
-/// Writes `report.json` and `curve.parquet` into a folder, which is made if need be.
+/// Writes `report.html`, `report.json`, `curve.parquet` and the figures as SVG into a folder, which
+/// is made if need be.
 ///
 /// # Errors
 ///
@@ -32,6 +37,11 @@ pub fn write(report: &Report, out: &Path) -> Result<(), WriteError> {
     std::fs::create_dir_all(out)
         .map_err(|source| WriteError::File { path: out.to_path_buf(), source })?;
     file(&out.join("report.json"), &json::to_json(report))?;
+    let figures = html::figures(report)?;
+    for figure in &figures {
+        file(&out.join(format!("{}.svg", figure.name)), &figure.svg)?;
+    }
+    file(&out.join("report.html"), &html::to_html(report, &figures))?;
     Ok(curve(report, &out.join("curve.parquet"))?)
 }
 

@@ -21,7 +21,8 @@ struct Singles {
 
 impl Study<'_> {
     /// All figures of all policies on a sample: `[n_policies * n_metrics]`, then retention and cost
-    /// ratio of each validated point.
+    /// ratio of each validated point, then quality of each single model, then of each point of
+    /// each calibrated policy.
     pub fn figures(&self, sample: &Sample) -> Vec<Option<f64>> {
         let points = self.single_points(sample);
         let Some(span) = Span::new(&points) else { return Vec::new() };
@@ -36,6 +37,10 @@ impl Study<'_> {
             let point = self.point(sample, *at);
             figures.push(ratio(point.quality, span.best.quality));
             figures.push(self.cost_ratio(point, span));
+        }
+        figures.extend(singles.points.iter().map(|point| Some(point.quality)));
+        for i in (0..self.policies.len()).filter(|i| self.policies[*i].calibration.is_some()) {
+            figures.extend(self.points(sample, i).iter().map(|point| Some(point.quality)));
         }
         figures
     }
