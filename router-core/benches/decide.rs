@@ -23,7 +23,7 @@ fn text(n_chars: usize) -> String {
         for part in 0..1 + word % 3 {
             text.push_str(SYLLABLES[(word >> (4 * part + 2)) as usize % 16]);
         }
-        text.push_str(if word % 11 == 0 { ", 42 " } else { " " });
+        text.push_str(if word.is_multiple_of(11) { ", 42 " } else { " " });
     }
     text.truncate(n_chars);
     text

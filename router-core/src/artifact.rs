@@ -244,7 +244,7 @@ fn linear_parts(
     }
     let heads = spec.cost_biases.iter().zip(cost_weights.chunks_exact(N_SURFACE));
     let effects = f32s("linear.task_effects")?;
-    if spec.has_task_effects != !effects.is_empty() {
+    if spec.has_task_effects == effects.is_empty() {
         return Err(ArtifactError::Tensor(
             "linear.task_effects".to_owned(),
             "contradicts the manifest",

@@ -84,13 +84,14 @@ pub struct RawFeatures {
 }
 
 /// Calls `visit` with the bucket of every n-gram occurrence of a request, in a fixed order.
+#[expect(clippy::cast_possible_truncation, reason = "numbers of buckets are below 2^20")]
 pub fn for_each_gram(
     view: &RequestView<'_>,
     scratch: &mut FeatureScratch,
     mut visit: impl FnMut(u32),
 ) {
     normalize::fold(view.text, &mut scratch.text);
-    ngrams::words(&scratch.text, WORD_BUCKETS, |bucket| visit(bucket));
+    ngrams::words(&scratch.text, WORD_BUCKETS, &mut visit);
     ngrams::characters(&scratch.text, |bucket| visit(bucket + WORD_BUCKETS as u32));
     if !view.tool_schemas.is_empty() {
         normalize::fold(view.tool_schemas, &mut scratch.text);
@@ -105,7 +106,8 @@ pub fn raw_features(view: &RequestView<'_>, scratch: &mut FeatureScratch) -> Raw
     seen.clear();
     for_each_gram(view, scratch, |bucket| seen.push(bucket));
     seen.sort_unstable();
-    let grams = seen.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as u32)).collect();
+    let count = |run: &[u32]| u32::try_from(run.len()).unwrap_or(u32::MAX);
+    let grams = seen.chunk_by(|a, b| a == b).map(|run| (run[0], count(run))).collect();
     scratch.grams = seen;
     RawFeatures { grams, surface: surface::features(view) }
 }

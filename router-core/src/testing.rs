@@ -93,7 +93,7 @@ pub fn random_linear_parts(n_arms: usize, n_tasks: usize, seed: u64) -> LinearPa
         tasks: (0..n_tasks).map(|task| format!("task_{task}")).collect(),
         task_sharpness: 1.0,
         task_effects: random(n_tasks * n_arms),
-        buckets: (0..N_BUCKETS as u32).collect(),
+        buckets: (0..).take(N_BUCKETS).collect(),
         idf: vec![1.5; N_BUCKETS],
         weights: random(N_BUCKETS * width),
         block_scales: vec![1.0; N_BLOCKS],

@@ -60,7 +60,7 @@ fn count(text: &str) -> Counts {
                 counts.math += 1;
             }
             '{' | '}' | '(' | ')' | '[' | ']' | ';' | '_' | '#' | '&' | '|' | '`' => {
-                counts.code += 1
+                counts.code += 1;
             }
             '?' | '？' => counts.questions += 1,
             _ => {}
@@ -68,6 +68,11 @@ fn count(text: &str) -> Counts {
         previous = character;
     }
     counts
+}
+
+/// A count, up to what `u32` holds.
+fn saturate(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// Lines that begin like an option of a multiple-choice question: `A.`, `(b)`, `C)`, `D:`.
@@ -82,7 +87,7 @@ fn option_lines(text: &str) -> u32 {
             _ => false,
         }
     };
-    text.lines().filter(is_option).count() as u32
+    saturate(text.lines().filter(is_option).count())
 }
 
 /// Code fences and beginnings of lines that are code in common languages.
@@ -107,7 +112,7 @@ fn code_marks(text: &str) -> u32 {
             line.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes()))
         })
     };
-    text.lines().filter(is_code).count() as u32
+    saturate(text.lines().filter(is_code).count())
 }
 
 /// The features of a request, unscaled: logarithms `ln(1 + n)` of counts, and shares of characters.
@@ -115,7 +120,7 @@ pub fn features(view: &RequestView<'_>) -> [f32; N_SURFACE] {
     let counts = count(view.text);
     let log = |n: u32| (n as f32).ln_1p();
     let share = |n: u32| n as f32 / counts.chars.max(1) as f32;
-    let nesting = view.tool_schemas.matches("\"properties\"").count() as u32;
+    let nesting = saturate(view.tool_schemas.matches("\"properties\"").count());
     [
         log(counts.chars),
         log(counts.words),

@@ -170,7 +170,7 @@ impl Linear {
         for (row, &bucket) in parts.buckets.iter().enumerate() {
             let in_order = row == 0 || parts.buckets[row - 1] < bucket;
             match row_of.get_mut(bucket as usize) {
-                Some(slot) if in_order => *slot = row as u32,
+                Some(slot) if in_order => *slot = u32::try_from(row).unwrap_or(NO_ROW),
                 _ => return Err(LinearError::Bucket(bucket)),
             }
         }

@@ -46,7 +46,7 @@ fn the_fast_pass_equals_the_definition() {
     let width = parts.width();
     parts.weights =
         keep.iter().flat_map(|row| parts.weights[row * width..][..width].to_vec()).collect();
-    parts.buckets = keep.iter().map(|row| *row as u32).collect();
+    parts.buckets = keep.iter().map(|row| u32::try_from(*row).unwrap()).collect();
     parts.idf = keep.iter().map(|row| 1.0 + (row % 7) as f32).collect();
     let linear = Linear::new(parts.clone()).unwrap();
     let view = RequestView {
