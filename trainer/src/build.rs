@@ -14,7 +14,7 @@ use crate::calibrate::isotonic;
 use crate::costs;
 use crate::heads::{Heads, Layout, mean};
 use crate::metrics;
-use crate::operating::{Curve, Held, Reference, Target};
+use crate::operating::{self, Curve, Held, Reference, Target};
 use crate::problem::Problem;
 use crate::stack::{HeldOut, Stack, task_deviations};
 
@@ -62,7 +62,11 @@ pub fn build(
     let reference = reference(problem, seen, recipe.reference);
     let cost_heads = costs::fit(problem, seen, &heads.vectorizer);
     let latency_ms = costs::latencies(problem, seen);
-    let held_rows = held_rows(problem, heads, held, &stack, &cost_heads);
+    let mut held_rows = held_rows(problem, heads, held, &stack, &cost_heads);
+    let guard = operating::guard(problem, &held_rows, reference);
+    for held in &mut held_rows {
+        held.score[reference.model] += guard;
+    }
     let curve = Curve::new(problem, &held_rows, reference);
     let calibrations = calibrations(problem, &held_rows);
     let complexity: Vec<(f64, f64)> = stack
@@ -76,13 +80,15 @@ pub fn build(
     }
     let complexity_calibration = isotonic(complexity.clone());
     metrics.extend(metrics::complexity(&complexity, &complexity_calibration));
-    let parts = LinearParts {
+    metrics.insert("guard".to_owned(), guard);
+    let mut parts = LinearParts {
         calibrations,
         complexity_calibration,
         costs: cost_heads,
         latency_ms: latency_ms.clone(),
         ..linear_parts(problem, heads, seen, &stack)
     };
+    parts.bias[reference.model] += narrow(guard);
     let provenance = Provenance {
         data: recipe.data.clone(),
         n_requests: seen.len(),

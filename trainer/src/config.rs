@@ -18,7 +18,7 @@ use crate::ridge::RidgeParams;
 /// | `seed` | `0` | seed of everything random | |
 /// | `cross_fit` | none | `fold` for the column, or a number of folds | `[2, 20]` |
 /// | `exploration` | `0` | share of requests drawn uniformly | `[0, 1]` |
-/// | `penalties` | `[3, 10, 30, 100, 300]` | L2 penalties to choose from | increasing, `(0, ∞)` |
+/// | `penalties` | `[1, 3, 10, 30, 100, 300]` | L2 penalties to choose from | increasing, `(0, ∞)` |
 /// | `iterations` | `12` | conjugate-gradient steps | `[1, 200]` |
 /// | `min_df` | `2` | requests that an n-gram must occur in | `[1, ∞)` |
 /// | `block_scales` | `[1, 1, 1]` | length of word, character and tool block | `[0, 100]` |
@@ -112,7 +112,7 @@ impl Default for Config {
             seed: 0,
             cross_fit: None,
             exploration: 0.0,
-            penalties: vec![3.0, 10.0, 30.0, 100.0, 300.0],
+            penalties: vec![1.0, 3.0, 10.0, 30.0, 100.0, 300.0],
             iterations: 12,
             min_df: 2,
             block_scales: [1.0, 1.0, 1.0],

@@ -95,24 +95,53 @@ pub struct Reference {
     pub cost: f64,
 }
 
+/// Margins that the guard may ask for.
+const MARGINS: [f64; 10] = [0.0, 0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.2];
+
+/// Differences in quality that no margin is worth.
+const MARGIN_SLACK: f64 = 5e-4;
+
+/// The guard: how much better than the reference model another one must look before it is
+/// preferred on quality alone.
+///
+/// Among many models the best-looking one is often only lucky. The margin is the smallest one
+/// whose quality on held-out rows, when cost does not count, is as good as that of any other.
+pub fn guard(problem: &Problem, held: &[Held], reference: Reference) -> f64 {
+    let quality = |margin: f64| {
+        let arm = |held: &Held| {
+            let mut guarded = held.clone();
+            guarded.score[reference.model] += margin;
+            choose(&guarded, 0.0, reference.cost)
+        };
+        value(problem, held, &arm).0
+    };
+    let qualities = MARGINS.map(quality);
+    let best = qualities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let good_enough = qualities.iter().position(|quality| *quality >= best - MARGIN_SLACK);
+    good_enough.map_or(0.0, |at| MARGINS[at])
+}
+
+/// Mean quality and cost of choosing `arm` on held-out rows.
+fn value(problem: &Problem, held: &[Held], arm: &dyn Fn(&Held) -> usize) -> (f64, Option<f64>) {
+    if problem.drawn.is_empty() {
+        value_table(problem, held, arm)
+    } else {
+        value_log(problem, held, arm)
+    }
+}
+
 impl Curve {
     /// Values every λ on held-out rows.
     ///
     /// On an outcome table the rows that every model answered are averaged. On a log each λ is
     /// valued by the doubly robust estimate with the held-out scores as its reward model.
     pub fn new(problem: &Problem, held: &[Held], reference: Reference) -> Self {
-        let value = |arm: &dyn Fn(&Held) -> usize| {
-            if problem.drawn.is_empty() {
-                value_table(problem, held, arm)
-            } else {
-                value_log(problem, held, arm)
-            }
-        };
-        let (best_quality, best_cost) = value(&|_| reference.model);
+        let (best_quality, best_cost) = value(problem, held, &|_| reference.model);
         let points = sweep()
             .into_iter()
             .map(|lambda| {
-                let (quality, cost) = value(&|held| choose(held, lambda, reference.cost));
+                let (quality, cost) =
+                    value(problem, held, &|held| choose(held, lambda, reference.cost));
                 let ratio = cost.zip(best_cost).map(|(cost, best)| cost / best);
                 Point {
                     lambda,
