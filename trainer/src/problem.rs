@@ -8,7 +8,7 @@ use router_core::features::{FeatureScratch, RawFeatures, raw_features};
 use router_core::{LoggedDecision, ModelId, OutcomeTable, RequestRow};
 
 /// Labels beyond this many are not learned as tasks: each costs an output in every decision.
-const MAX_TASKS: usize = 32;
+const MAX_TASKS: usize = 64;
 
 /// One model's answer, as far as it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
