@@ -133,7 +133,7 @@ pub fn benchmark(opened: &Opened, options: &Options) -> Result<Report, Benchmark
     Ok(report)
 }
 
-fn table<'a>(opened: &'a Opened) -> Result<&'a OutcomeTable, BenchmarkError> {
+fn table(opened: &Opened) -> Result<&OutcomeTable, BenchmarkError> {
     match &opened.data {
         Dataset::Table(table) => Ok(table),
         Dataset::Log(_) => Err(BenchmarkError::Log(source_names(opened))),

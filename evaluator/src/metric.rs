@@ -60,8 +60,8 @@ metrics! {
     GainOverBestSingle "gain_over_best_single" Nothing "Quality at λ = 0 − best single quality.";
     RelativeGain "relative_gain_over_best_single" Nothing "The same over the best single quality.";
     GainOverRandom "relative_gain_over_random" Nothing "Over a uniform random choice.";
-    OracleGap "oracle_gap" Nothing "(Q_oracle − Q)/Q_oracle at λ = 0.";
-    GapClosed "gap_closed" Nothing "(Q − Q_ref)/(Q_oracle − Q_ref) at λ = 0.";
+    OracleGap "oracle_gap" Nothing "`(Q_oracle − Q) / Q_oracle` at λ = 0.";
+    GapClosed "gap_closed" Nothing "`(Q − Q_ref) / (Q_oracle − Q_ref)` at λ = 0.";
     Regret "regret" Nothing "Lost utility at λ = 0.1, or at λ = 0 without costs.";
     Quality "quality" Nothing "Deployed point: quality.";
     Cost "cost" Nothing "Deployed point: dollars per request.";

@@ -49,6 +49,10 @@ pub struct Built {
 /// Retention targets that every router carries.
 const RETENTIONS: [f64; 6] = [0.90, 0.95, 0.98, 0.99, 1.0, 1.05];
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is a different thing that a fold has of its own"
+)]
 /// Chooses on `held`, and puts `heads`, fitted on `seen`, together.
 pub fn build(
     problem: &Problem,
@@ -213,6 +217,7 @@ fn narrow(value: f64) -> f32 {
     value as f32
 }
 
+#[expect(clippy::too_many_arguments, reason = "the parts of one manifest, named at the only call")]
 fn manifest(
     problem: &Problem,
     recipe: &Recipe,

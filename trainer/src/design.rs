@@ -1,5 +1,10 @@
 //! Requests as the rows of a sparse matrix, in both orders, for one fit.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "columns and rows are fewer than 2^32: buckets and requests of one fit"
+)]
+
 use rayon::prelude::*;
 use router_core::features::{Block, N_BLOCKS, N_BUCKETS, N_SURFACE, RawFeatures, term_weight};
 use router_core::predictor::linear::SURFACE_CLIP;

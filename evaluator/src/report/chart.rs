@@ -12,7 +12,8 @@ pub const INK: RGBColor = RGBColor(91, 102, 117);
 /// Lines of the grid; replaced likewise.
 pub const GRID: RGBColor = RGBColor(223, 228, 234);
 
-const ROUTERS: [RGBColor; 4] =
+/// Colors of routers; the first is replaced likewise.
+pub const ROUTERS: [RGBColor; 4] =
     [RGBColor(31, 95, 214), RGBColor(130, 60, 190), RGBColor(0, 130, 140), RGBColor(190, 70, 120)];
 const LOOKUP: RGBColor = RGBColor(221, 132, 36);
 const KNN: RGBColor = RGBColor(48, 150, 92);
@@ -81,6 +82,7 @@ fn plain(policy: &PolicyReport) -> Vec<Point> {
 /// # Errors
 ///
 /// If drawing fails.
+#[expect(clippy::too_many_lines, reason = "one drawing, from axes to labels, in drawing order")]
 pub fn frontier(report: &Report) -> Result<Option<String>, ChartError> {
     if report.cheapest.is_none() {
         return Ok(None);

@@ -112,6 +112,7 @@ fn embed(page: &mut String, figure: &Figure, caption: &str) {
         .svg
         .replace(&hex(chart::INK), "var(--soft)")
         .replace(&hex(chart::GRID), "var(--line)")
+        .replace(&hex(chart::ROUTERS[0]), "var(--router)")
         .replacen("<svg ", "<svg role=\"img\" ", 1);
     let _ = writeln!(page, "<figure>{svg}<figcaption>{}</figcaption></figure>", escape(caption));
 }

@@ -72,6 +72,7 @@ impl Study<'_> {
         values
     }
 
+    #[expect(clippy::unused_self, reason = "one of the figures, called like the others")]
     fn sweep_quality(
         &self,
         values: &mut Values,
