@@ -1,0 +1,4 @@
+//! What spans crates: the simulated upstream and a client that drives a server.
+
+pub mod drive;
+pub mod upstream;

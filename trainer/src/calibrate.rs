@@ -1,8 +1,5 @@
 //! Calibration: scores on held-out rows → what they were worth.
 
-use linfa::prelude::{DatasetBase, Fit};
-use linfa_linear::IsotonicRegression;
-use ndarray::{Array1, Array2};
 use router_core::Calibration;
 
 use crate::heads::mean;
@@ -38,24 +35,22 @@ pub fn isotonic(mut pairs: Vec<(f64, f64)>) -> Calibration {
     Calibration::try_from(knots).unwrap_or_else(|_| Calibration::identity())
 }
 
-/// The non-decreasing sequence nearest to the values of the bins.
+/// The non-decreasing sequence nearest to the values of the bins: pool adjacent violators.
+///
+/// linfa 0.8.1 has this too, but its result falls where the values fall from beginning to end; the
+/// test `a_falling_relation_becomes_flat` shows it.
 fn monotone(bins: &[(f64, f64)]) -> Vec<f64> {
-    let x = Array2::from_shape_fn((bins.len(), 1), |(i, _)| bins[i].0);
-    let y = Array1::from_iter(bins.iter().map(|bin| bin.1));
-    let values = y.to_vec();
-    let fitted = match IsotonicRegression::new().fit(&DatasetBase::new(x.clone(), y)) {
-        Ok(fitted) => linfa::prelude::Predict::predict(&fitted, &x).to_vec(),
-        Err(_) => values,
-    };
-    // Interpolated predictions are monotone up to rounding.
-    let mut highest = 0.0f64;
-    fitted
-        .into_iter()
-        .map(|value| {
-            highest = highest.max(value);
-            highest
-        })
-        .collect()
+    // Mean and number of bins of each pool.
+    let mut pools: Vec<(f64, usize)> = Vec::new();
+    for (_, value) in bins {
+        let mut pool = (*value, 1);
+        while let Some((mean, n)) = pools.pop_if(|last| last.0 > pool.0) {
+            let total = pool.1 + n;
+            pool = ((mean * n as f64 + pool.0 * pool.1 as f64) / total as f64, total);
+        }
+        pools.push(pool);
+    }
+    pools.into_iter().flat_map(|(mean, n)| std::iter::repeat_n(mean, n)).collect()
 }
 
 #[cfg(test)]

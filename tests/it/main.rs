@@ -1,0 +1,6 @@
+//! System tests: what spans crates.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod architecture;
+mod reproducible;
