@@ -57,7 +57,7 @@ fn list(excluded: &[(ModelId, Exclusion)]) -> String {
     reasons.join(", ")
 }
 
-/// One draw. Only [`decide`] makes one, so its propensity is right by construction.
+/// One draw. Only the crate's `decide` makes one, so its propensity is right by construction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     pub(crate) model: ModelId,
