@@ -27,17 +27,17 @@ impl RowError {
     }
 }
 
-/// Why data cannot be read or written.
+/// Why data cannot be read or written. A message holds its cause, so that there is no source to
+/// say it again.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     /// The file or folder cannot be opened, read, or written.
-    #[error("cannot use {}: {source}", path.display())]
+    #[error("cannot use {}: {error}", path.display())]
     File {
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        #[source]
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// Not parquet, or cut off.
     #[error("{} is not a complete parquet file: {reason}", path.display())]
@@ -78,7 +78,6 @@ pub enum DatasetError {
         /// The file.
         path: PathBuf,
         /// The row, column, bound and value.
-        #[source]
         error: RowError,
     },
     /// The rows are neither an outcome table nor a log.
@@ -95,8 +94,8 @@ pub enum DatasetError {
 }
 
 impl DatasetError {
-    pub(crate) fn file(path: &Path, source: std::io::Error) -> Self {
-        Self::File { path: path.to_owned(), source }
+    pub(crate) fn file(path: &Path, error: std::io::Error) -> Self {
+        Self::File { path: path.to_owned(), error }
     }
 
     pub(crate) fn row(path: &Path, error: RowError) -> Self {

@@ -17,12 +17,16 @@ use router_core::OutcomeTable;
 
 use cli::{CheckArgs, Cli, Command, ImportArgs, SimulateArgs};
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
         Command::Check(args) => run_check(&args),
         Command::Import(args) => run_import(&args),
         Command::Simulate(args) => run_simulate(&args),
-    }
+    };
+    result.unwrap_or_else(|error| {
+        output::error(&format!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
 }
 
 fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {

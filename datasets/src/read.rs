@@ -15,6 +15,9 @@ use crate::validate::{Columns, Row};
 /// Rows that are held in memory at once.
 pub const BATCH_ROWS: usize = 1 << 16;
 
+/// Magic number at both ends and the length of the footer.
+const MIN_BYTES: u64 = 12;
+
 /// The known columns of consecutive rows of a file.
 #[derive(Debug)]
 pub struct Batch {
@@ -90,12 +93,20 @@ fn missing_hint(found: &[&str]) -> String {
 }
 
 fn reader(path: &Path) -> Result<ParquetReader<File>, DatasetError> {
-    let file = File::open(path).map_err(|source| DatasetError::file(path, source))?;
+    let broken = |error| DatasetError::file(path, error);
+    let file = File::open(path).map_err(broken)?;
+    let n_bytes = file.metadata().map_err(broken)?.len();
+    if n_bytes < MIN_BYTES {
+        let reason = format!("at least {MIN_BYTES} bytes are needed, got {n_bytes}");
+        return Err(DatasetError::Parquet { path: path.to_owned(), reason });
+    }
     Ok(ParquetReader::new(file))
 }
 
 fn parquet_error(path: &Path, error: &PolarsError) -> DatasetError {
-    DatasetError::Parquet { path: path.to_owned(), reason: error.to_string() }
+    let text = error.to_string();
+    let reason = text.strip_prefix("parquet: File out of specification: ").unwrap_or(&text);
+    DatasetError::Parquet { path: path.to_owned(), reason: reason.to_owned() }
 }
 
 impl Batches {

@@ -23,24 +23,24 @@ pub struct Judged {
     routers: BTreeMap<i32, Router>,
 }
 
-/// Why a router cannot be benchmarked.
+/// Why a router cannot be benchmarked. A message holds its cause, so there is no source.
 #[derive(Debug, thiserror::Error)]
 pub enum JudgeError {
     /// A file cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {error}")]
     File {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// A file is not a router.
-    #[error("{path}: {source}")]
+    #[error("{path}: {error}")]
     Artifact {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: ArtifactError,
+        error: ArtifactError,
     },
     /// The router saw what it would be judged on.
     #[error(
@@ -134,9 +134,9 @@ fn fold_files(folder: &Path) -> Option<Vec<PathBuf>> {
 
 fn read(path: &Path) -> Result<Router, JudgeError> {
     let bytes = std::fs::read(path)
-        .map_err(|source| JudgeError::File { path: path.to_path_buf(), source })?;
+        .map_err(|error| JudgeError::File { path: path.to_path_buf(), error })?;
     Router::from_bytes(&bytes)
-        .map_err(|source| JudgeError::Artifact { path: path.to_path_buf(), source })
+        .map_err(|error| JudgeError::Artifact { path: path.to_path_buf(), error })
 }
 
 /// What a router expects of every request of a panel, from the router that did not see it.

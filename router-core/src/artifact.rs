@@ -15,12 +15,13 @@ use crate::router::Router;
 /// The metadata key of the manifest.
 const MANIFEST_KEY: &str = "sextant";
 
-/// Why bytes are not a router.
+/// Why bytes are not a router. A message holds its cause, so that there is no source to say it
+/// again.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
     /// Truncated, or not safetensors.
     #[error("not a router artifact: {0}")]
-    Container(#[from] SafeTensorError),
+    Container(SafeTensorError),
     /// No manifest, or one that does not parse.
     #[error("router manifest: {0}")]
     Manifest(String),
@@ -39,13 +40,25 @@ pub enum ArtifactError {
     Tensor(String, &'static str),
     /// Weights of the wrong shape, or not finite.
     #[error("router weights: {0}")]
-    Weights(#[from] LinearError),
+    Weights(LinearError),
     /// A number of the manifest that is out of range.
     #[error("{0} must be {1}, got {2}")]
     Range(&'static str, &'static str, f64),
     /// A policy that does not fit the catalog.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+}
+
+impl From<SafeTensorError> for ArtifactError {
+    fn from(error: SafeTensorError) -> Self {
+        Self::Container(error)
+    }
+}
+
+impl From<LinearError> for ArtifactError {
+    fn from(error: LinearError) -> Self {
+        Self::Weights(error)
+    }
 }
 
 /// The weights of a router, before they are bytes.

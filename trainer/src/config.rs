@@ -128,7 +128,10 @@ impl Overrides {
     ///
     /// If it is not TOML or has an unknown key.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| ConfigError::Syntax(error.to_string()))
+        toml::from_str(text).map_err(|error: toml::de::Error| {
+            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
+            ConfigError::Syntax(format!("line {line}: {}", error.message()))
+        })
     }
 }
 

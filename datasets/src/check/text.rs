@@ -82,7 +82,8 @@ impl Report {
         if self.is_good() {
             return writeln!(f, "\nno errors");
         }
-        writeln!(f, "\n{} errors (rows count from 0)", self.n_errors)?;
+        let noun = if self.n_errors == 1 { "error" } else { "errors" };
+        writeln!(f, "\n{} {noun} (rows count from 0)", self.n_errors)?;
         for error in &self.errors {
             writeln!(f, "  {error}")?;
         }

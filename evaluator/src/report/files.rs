@@ -12,12 +12,12 @@ use super::{Report, html, json};
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// A file.
-    #[error("cannot write {path}: {source}")]
+    #[error("cannot write {path}: {error}")]
     File {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// A figure.
     #[error(transparent)]
@@ -35,7 +35,7 @@ pub enum WriteError {
 /// If a file cannot be written.
 pub fn write(report: &Report, out: &Path) -> Result<(), WriteError> {
     std::fs::create_dir_all(out)
-        .map_err(|source| WriteError::File { path: out.to_path_buf(), source })?;
+        .map_err(|error| WriteError::File { path: out.to_path_buf(), error })?;
     file(&out.join("report.json"), &json::to_json(report))?;
     let figures = html::figures(report)?;
     for figure in &figures {
@@ -46,8 +46,7 @@ pub fn write(report: &Report, out: &Path) -> Result<(), WriteError> {
 }
 
 fn file(path: &Path, text: &str) -> Result<(), WriteError> {
-    std::fs::write(path, text)
-        .map_err(|source| WriteError::File { path: path.to_path_buf(), source })
+    std::fs::write(path, text).map_err(|error| WriteError::File { path: path.to_path_buf(), error })
 }
 
 /// `policy`, `lambda` (null where there is none), `cost_usd`, `quality`.
