@@ -153,7 +153,13 @@ pub fn shared(problem: &Problem, row: usize, model_means: &[f64]) -> Option<f64>
 
 /// Mean quality of each model with row effects removed, so that a model that was asked easy
 /// questions only does not look good: `q_ij ≈ μ_j + r_i`, by alternating means.
+///
+/// A log shows each model on the requests it was drawn for; weights of one over the propensity
+/// undo that choice (the self-normalised estimate).
 pub fn model_means(problem: &Problem, rows: &[usize]) -> Vec<f64> {
+    if !problem.drawn.is_empty() {
+        return (0..problem.n_models()).map(|j| logged_mean(problem, rows, j)).collect();
+    }
     let known = |row: usize, model: usize| problem.cell(row, model).quality.map(f64::from);
     let column = |model: usize, effect: &[f64]| {
         let gaps = rows.iter().zip(effect).filter_map(|(row, r)| Some(known(*row, model)? - r));
@@ -168,6 +174,18 @@ pub fn model_means(problem: &Problem, rows: &[usize]) -> Vec<f64> {
         means = (0..problem.n_models()).map(|j| column(j, &effects)).collect();
     }
     means
+}
+
+fn logged_mean(problem: &Problem, rows: &[usize], model: usize) -> f64 {
+    let (mut sum, mut total) = (0.0, 0.0);
+    for &row in rows.iter().filter(|row| problem.drawn[**row].model == model) {
+        if let Some(quality) = problem.cell(row, model).quality {
+            let weight = 1.0 / problem.drawn[row].propensity;
+            sum += weight * f64::from(quality);
+            total += weight;
+        }
+    }
+    if total > 0.0 { sum / total } else { 0.0 }
 }
 
 /// The mean; 0 of nothing.

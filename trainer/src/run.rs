@@ -180,6 +180,10 @@ fn metrics(problem: &Problem, built: &Built, config: &Config) -> Metrics {
             "task_accuracy" => ("share of requests", Some(true)),
             "uplift_correlation" => ("correlation", Some(true)),
             "complexity_base_rate" => ("share of requests", None),
+            "complexity_ece" => ("probability", Some(false)),
+            "complexity_brier" => ("squared probability", Some(false)),
+            "brier" => ("squared quality", Some(false)),
+            "guard" => ("quality that a model must add to replace the reference", None),
             _ => ("quality", Some(false)),
         };
         (name.clone(), Metric { value: *value, unit, higher_is_better })

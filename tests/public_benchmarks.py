@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Fits and judges a router on each public outcome table, and prints one Markdown table.
+
+    cargo build --workspace --bins
+    tests/public_benchmarks.py DATA [SET...] [--out DIR]
+
+DATA holds one folder per set with a logs.parquet (`datasets import` makes them). Needs only the
+standard library. Every figure is from rows that the router did not see: five folds, or another
+file where the table says so.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+# name: (fitted on, judged on, models, pairs (weak, strong) judged apart)
+SETS = {
+    "routellm_mmlu": ("routellm_mmlu", None, None, []),
+    "routellm_gsm8k": ("routellm_gsm8k", None, None, []),
+    "routerbench_subset": ("routerbench_subset", None, None, []),
+    "zeroeval": (
+        "zeroeval",
+        None,
+        "priced,complete,!o1-*",
+        ["claude-3-haiku-20240307,claude-3-5-sonnet-20241022", "gpt-3.5-turbo-0125,gpt-4o-2024-08-06"],
+    ),
+    "zeroeval_pair": ("zeroeval", None, "gpt-4o-mini-2024-07-18,o1-mini-2024-09-12", []),
+    "paretobandit": ("paretobandit_val", "paretobandit_test", None, []),
+    "bfcl": (
+        "bfcl",
+        None,
+        "priced,complete",
+        ["claude-3-haiku-20240307,claude-3-5-sonnet-20240620", "gpt-3.5-turbo-0125,gpt-4-0125-preview"],
+    ),
+    "ulab_llmrouter": ("ulab_llmrouter", None, None, []),
+    "mmlu_pro": ("mmlu_pro", None, "priced,common", []),
+    "debugbench": ("debugbench", None, None, []),
+}
+
+
+def measured(command):
+    """Runs a command; seconds and peak memory in MiB."""
+    before = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        sys.exit(f"failed: {' '.join(map(str, command))}")
+    return time.monotonic() - before, usage.ru_maxrss / 1024
+
+
+def figure(metrics, *keys):
+    """`value [low, high]`, or a dash where the metric does not apply."""
+    for key in keys:
+        metrics = metrics.get(key) if metrics else None
+    if not metrics:
+        return "–"
+    ends = [f"{metrics[end]:.3f}" if metrics[end] is not None else "n/r" for end in ("low", "high")]
+    return f"{metrics['value']:.3f} [{ends[0]}, {ends[1]}]"
+
+
+def line(name, report, fit, judge):
+    router = report["routers"][0]
+    metrics, validated = router["metrics"], router.get("validated", {})
+    kept = []
+    for target in ("0.95", "0.99"):
+        point = validated.get(f"retention={target}", {})
+        if "cost_ratio" in point:
+            kept.append(f"{point['retention']['value']:.3f} @ {point['cost_ratio']['value']:.3f}")
+        else:
+            kept.append("–")
+    cells = [
+        name,
+        f"{report['n_requests']:,}",
+        str(len(report["models"])),
+        figure(metrics, "apgr"),
+        figure(metrics, "cpt50"),
+        figure(metrics, "cpt80"),
+        figure(metrics, "aiq"),
+        figure(metrics, "cost_ratio_at_retention", "0.95"),
+        figure(metrics, "cost_ratio_at_retention", "0.99"),
+        figure(metrics, "hypervolume"),
+        *kept,
+        figure(metrics, "quality_at_lambda0"),
+        figure(metrics, "gain_over_best_single"),
+        f"{fit[0]:.0f} s, {fit[1]:.0f} MiB" if fit else "",
+        f"{judge[0]:.0f} s, {judge[1]:.0f} MiB",
+    ]
+    print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("sets", nargs="*", metavar="SET", help=", ".join(SETS))
+    parser.add_argument("--out", type=Path, default=Path("public-benchmarks"))
+    args = parser.parse_args()
+    unknown = set(args.sets) - set(SETS)
+    if unknown:
+        parser.error(f"unknown sets: {', '.join(sorted(unknown))}")
+    target = os.environ.get("CARGO_TARGET_DIR", Path(__file__).resolve().parent.parent / "target")
+    binaries = Path(target) / "debug"
+
+    columns = (
+        "set, requests, models, APGR, CPT50, CPT80, AIQ, cost @.95, cost @.99, hypervolume, "
+        "validated .95, validated .99, quality, gain over best single, fit, benchmark"
+    ).split(", ")
+    print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns), flush=True)
+    for name in args.sets or SETS:
+        fitted, judged, models, pairs = SETS[name]
+        out = args.out / name
+        logs = args.data / fitted / "logs.parquet"
+        fit = [binaries / "trainer", "fit", logs, "--out", out / "router"]
+        fit += ["--models", models] if models else []
+        if judged is None:
+            fit += ["--cross-fit", "fold"]
+        judge = [binaries / "evaluator", "benchmark", logs, "--router", out / "router"]
+        if judged is not None:
+            judge[2] = args.data / judged / "logs.parquet"
+            judge += ["--fit-data", logs]
+        fit_cost = measured(fit)
+        for pair in [None, *pairs]:
+            report = out / "report" if pair is None else out / f"report-{pair.replace('/', '-')}"
+            extra = ["--pair", pair] if pair else []
+            cost = measured([*judge, *extra, "--out", report])
+            content = json.loads((report / "report.json").read_text())
+            label = f"{name}: {' → '.join(pair.split(','))}" if pair else name
+            line(label, content, None if pair else fit_cost, cost)
+
+
+if __name__ == "__main__":
+    main()
