@@ -1,4 +1,5 @@
 use super::*;
+use crate::calibration::Calibration;
 use crate::predictor::Scratch;
 use crate::request::RequestView;
 use crate::testing::{manifest, random_linear_bytes, random_linear_parts};
@@ -22,6 +23,24 @@ fn a_router_survives_the_round_trip() {
 fn random_linear_bytes_named() -> Vec<u8> {
     let parts = random_linear_parts(3, 2, 1);
     to_bytes(manifest(&["a", "b", "c"]), Weights::Linear(Box::new(parts))).unwrap()
+}
+
+#[test]
+fn calibrations_whose_scores_hardly_differ_survive_to_the_bit() {
+    // A router that has learned nothing gives all requests nearly the same score.
+    let mut score = 0.95_f64;
+    let mut knots = vec![(score, 0.5)];
+    for _ in 0..2_000 {
+        score = score.next_up();
+        knots.push((score, 0.5));
+    }
+    let mut parts = random_linear_parts(1, 0, 1);
+    parts.calibrations[0] = Calibration::try_from(knots).unwrap();
+    let manifest = manifest(&["a"]);
+    let bytes = to_bytes(manifest, Weights::Linear(Box::new(parts.clone()))).unwrap();
+    let router = Router::from_bytes(&bytes).unwrap();
+    let PredictorSpec::Linear(spec) = &router.manifest().predictor else { unreachable!() };
+    assert!(spec.calibrations == parts.calibrations);
 }
 
 #[test]
