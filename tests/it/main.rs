@@ -4,4 +4,6 @@
 
 mod architecture;
 mod bad_input;
+mod lifecycle;
 mod reproducible;
+mod served;
