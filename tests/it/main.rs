@@ -7,3 +7,4 @@ mod bad_input;
 mod lifecycle;
 mod reproducible;
 mod served;
+mod streaming;
