@@ -8,4 +8,5 @@ mod lifecycle;
 mod openai_client;
 mod reproducible;
 mod served;
+mod sim;
 mod streaming;
