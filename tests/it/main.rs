@@ -5,6 +5,7 @@
 mod architecture;
 mod bad_input;
 mod lifecycle;
+mod no_peeking;
 mod openai_client;
 mod reproducible;
 mod served;

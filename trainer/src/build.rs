@@ -15,7 +15,7 @@ use crate::costs;
 use crate::heads::{Heads, Layout, mean};
 use crate::metrics;
 use crate::operating::{self, Curve, Held, Reference, Target};
-use crate::problem::Problem;
+use crate::problem::{Ends, Problem};
 use crate::stack::{HeldOut, Stack, task_deviations};
 
 /// What of a router does not depend on the fold.
@@ -29,8 +29,6 @@ pub struct Recipe {
     pub seed: u64,
     /// The point of the balanced tier.
     pub target: Target,
-    /// The model to compare with; `None` for the best single one.
-    pub reference: Option<usize>,
     /// Share of requests that the router explores, in `[0, 1]`.
     pub exploration: f64,
 }
@@ -63,7 +61,7 @@ pub fn build(
     cross_fit: Option<CrossFit>,
 ) -> Built {
     let stack = Stack::choose(problem, held, heads.layout);
-    let reference = reference(problem, seen, recipe.reference);
+    let reference = reference(problem, seen);
     let cost_heads = costs::fit(problem, seen, &heads.vectorizer);
     let latency_ms = costs::latencies(problem, seen);
     let mut held_rows = held_rows(problem, heads, held, &stack, &cost_heads);
@@ -73,11 +71,7 @@ pub fn build(
     }
     let curve = Curve::new(problem, &held_rows, reference);
     let calibrations = calibrations(problem, &held_rows);
-    let complexity: Vec<(f64, f64)> = stack
-        .complexities(held, heads.layout)
-        .into_iter()
-        .filter_map(|(row, output)| Some((output, problem.hard[row]?)))
-        .collect();
+    let complexity = stack.complexities(problem, held, heads.layout);
     let mut metrics = metrics::held_out(problem, &held_rows, &calibrations, reference);
     if let Some(accuracy) = stack.task_accuracy(problem, held, heads.layout) {
         metrics.insert("task_accuracy".to_owned(), accuracy);
@@ -109,9 +103,18 @@ pub fn build(
     Built { manifest, parts, stack }
 }
 
-/// The model to compare with: the given one, or the one of highest mean quality, ties to the
-/// lower cost.
-pub fn reference(problem: &Problem, rows: &[usize], given: Option<usize>) -> Reference {
+/// The models that complexity is about, chosen on some rows: the reference model and the cheapest
+/// one, or without costs the weakest.
+pub fn ends(problem: &Problem, rows: &[usize], model_means: &[f64]) -> Ends {
+    let by_mean = |a: &usize, b: &usize| model_means[*a].total_cmp(&model_means[*b]);
+    let weakest = (0..model_means.len()).min_by(by_mean).unwrap_or(0);
+    let cheap = cheapest(problem, rows).unwrap_or(weakest);
+    Ends { reference: reference(problem, rows).model, cheap }
+}
+
+/// The model to compare with: the one that was asked for, or the one of highest mean quality on
+/// some rows, ties to the lower cost.
+pub fn reference(problem: &Problem, rows: &[usize]) -> Reference {
     let complete: Vec<usize> =
         rows.iter().copied().filter(|row| problem.is_complete(*row)).collect();
     let qualities: Vec<f64> = if complete.is_empty() {
@@ -124,7 +127,7 @@ pub fn reference(problem: &Problem, rows: &[usize], given: Option<usize>) -> Ref
     let cost = |model: usize| mean_cost(problem, rows, model).unwrap_or(f64::INFINITY);
     let best = (0..problem.n_models())
         .min_by(|&a, &b| qualities[b].total_cmp(&qualities[a]).then(cost(a).total_cmp(&cost(b))));
-    let model = given.or(best).unwrap_or(0);
+    let model = problem.reference.or(best).unwrap_or(0);
     let known = mean_cost(problem, rows, model).filter(|cost| *cost > 0.0);
     Reference { model, cost: known.unwrap_or(1.0) }
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use router_core::features::RawFeatures;
 
 use crate::design::{Design, Sparse, Vectorizer, VectorizerParams};
-use crate::problem::Problem;
+use crate::problem::{Ends, Problem};
 use crate::ridge::{RidgeParams, Targets, solve};
 
 /// Which column of the solution is what: shared, one per model, complexity, one per task.
@@ -50,6 +50,8 @@ impl Layout {
 pub struct Means {
     /// `[n_models]`: mean quality of each model, row effects removed.
     pub model: Vec<f64>,
+    /// The models that complexity is about.
+    pub ends: Ends,
     /// Share of rows where the cheap model is not enough.
     pub complexity: f64,
     /// `[n_tasks]`: share of each task.
@@ -106,8 +108,8 @@ fn targets(problem: &Problem, rows: &[usize], layout: Layout) -> (Targets, Means
         (values[at] = value as f32);
         weights[at] = 1.0;
     };
-    let complexity: Vec<Option<f64>> =
-        rows.iter().map(|row| problem.hard.get(*row).copied().flatten()).collect();
+    let ends = crate::build::ends(problem, rows, &model);
+    let complexity: Vec<Option<f64>> = rows.iter().map(|row| problem.hard(*row, ends)).collect();
     let complexity_mean = mean(complexity.iter().flatten().copied());
     let task_share = |task: usize| {
         mean(
@@ -136,7 +138,8 @@ fn targets(problem: &Problem, rows: &[usize], layout: Layout) -> (Targets, Means
             }
         }
     }
-    (Targets { k: width, values, weights }, Means { model, complexity: complexity_mean, task })
+    let means = Means { model, ends, complexity: complexity_mean, task };
+    (Targets { k: width, values, weights }, means)
 }
 
 /// How far a row lies above the means of the models that answered it; `None` if none did.

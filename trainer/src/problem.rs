@@ -51,10 +51,8 @@ pub struct Problem {
     pub fold: Vec<i32>,
     /// `[n]` if the data are a log, else empty.
     pub drawn: Vec<Drawn>,
-    /// `[n]`: 1 where the cheap model was not enough; see [`Problem::set_ends`].
-    pub hard: Vec<Option<f64>>,
-    /// The models that complexity is about.
-    pub ends: Ends,
+    /// The reference model that was asked for; `None` for the best single one of the seen rows.
+    pub reference: Option<usize>,
 }
 
 /// The pair of models that complexity is about.
@@ -134,15 +132,11 @@ impl Problem {
         (0..self.n_models()).all(|model| self.cell(request, model).quality.is_some())
     }
 
-    /// Sets the models that complexity is about, and where the cheap one was not enough.
-    pub fn set_ends(&mut self, ends: Ends) {
-        let hard = |row: usize| {
-            let reference = self.cell(row, ends.reference).quality?;
-            let cheap = self.cell(row, ends.cheap).quality?;
-            Some(f64::from(u8::from(reference > cheap)))
-        };
-        self.hard = (0..self.n_requests()).map(hard).collect();
-        self.ends = ends;
+    /// 1 where the cheap model was not enough, 0 where it was; `None` if that is not known.
+    pub fn hard(&self, row: usize, ends: Ends) -> Option<f64> {
+        let reference = self.cell(row, ends.reference).quality?;
+        let cheap = self.cell(row, ends.cheap).quality?;
+        Some(f64::from(u8::from(reference > cheap)))
     }
 
     fn check(&self) -> Result<(), ProblemError> {

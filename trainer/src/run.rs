@@ -71,9 +71,8 @@ pub fn fit(opened: Opened, config: &Config, progress: Progress<'_>) -> Result<Fi
     let folds = wanted.unwrap_or_else(|| default_folds(&data));
     let mut problem = Problem::new(&data, folds)?;
     drop(data);
-    let reference =
+    problem.reference =
         config.reference.as_deref().map(|name| model_named(&problem, name)).transpose()?;
-    set_ends(&mut problem, reference);
     let source =
         |s: datasets::Source| DataSource { name: s.name, sha256: s.sha256, n_rows: s.n_rows };
     let recipe = Recipe {
@@ -81,7 +80,6 @@ pub fn fit(opened: Opened, config: &Config, progress: Progress<'_>) -> Result<Fi
         config: serde_json::to_value(config)?,
         seed: config.seed,
         target: config.target()?,
-        reference,
         exploration: config.exploration,
     };
     let n_folds = problem.folds().len();
@@ -162,16 +160,6 @@ fn model_named(problem: &Problem, name: &str) -> Result<usize> {
         .iter()
         .position(|model| *model == name)
         .with_context(|| format!("reference {name} is none of the models: {}", names.join(", ")))
-}
-
-/// Complexity is about the reference model and the cheapest one, or without costs the weakest.
-fn set_ends(problem: &mut Problem, reference: Option<usize>) {
-    let rows: Vec<usize> = (0..problem.n_requests()).collect();
-    let reference = crate::build::reference(problem, &rows, reference).model;
-    let means = crate::heads::model_means(problem, &rows);
-    let weakest = (0..means.len()).min_by(|&a, &b| means[a].total_cmp(&means[b])).unwrap_or(0);
-    let cheap = crate::build::cheapest(problem, &rows).unwrap_or(weakest);
-    problem.set_ends(crate::problem::Ends { reference, cheap });
 }
 
 fn metrics(problem: &Problem, built: &Built, config: &Config) -> Metrics {

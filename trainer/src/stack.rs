@@ -202,13 +202,21 @@ impl Stack {
             .collect()
     }
 
-    /// The complexity output of every held-out row, with the row.
-    pub fn complexities(&self, held: &[HeldOut], layout: Layout) -> Vec<(usize, f64)> {
+    /// The complexity output of every held-out row for which it is known whether the cheap model
+    /// was not enough, with that.
+    pub fn complexities(
+        &self,
+        problem: &Problem,
+        held: &[HeldOut],
+        layout: Layout,
+    ) -> Vec<(f64, f64)> {
         let at = layout.complexity();
         each(held)
-            .map(|seen| {
+            .filter_map(|seen| {
                 let output = seen.outputs(self.complexity_penalty, layout.width())[at];
-                (seen.row, seen.held.means.complexity + f64::from(output))
+                let means = &seen.held.means;
+                let hard = problem.hard(seen.row, means.ends)?;
+                Some((means.complexity + f64::from(output), hard))
             })
             .collect()
     }
@@ -244,11 +252,11 @@ fn choose_shared(problem: &Problem, held: &[HeldOut], layout: Layout, n: usize) 
 }
 
 fn choose_complexity(problem: &Problem, held: &[HeldOut], layout: Layout, n: usize) -> usize {
-    let ends = |row| problem.hard.get(row).copied().flatten();
     let pairs = |penalty: usize| {
         each(held).filter_map(move |seen| {
             let output = seen.outputs(penalty, layout.width())[layout.complexity()];
-            Some((f64::from(output), ends(seen.row)? - seen.held.means.complexity))
+            let hard = problem.hard(seen.row, seen.held.means.ends)?;
+            Some((f64::from(output), hard - seen.held.means.complexity))
         })
     };
     best_slope(n, pairs).0
