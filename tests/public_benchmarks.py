@@ -28,7 +28,7 @@ SETS = {
         "priced,complete,!o1-*",
         ["claude-3-haiku-20240307,claude-3-5-sonnet-20241022", "gpt-3.5-turbo-0125,gpt-4o-2024-08-06"],
     ),
-    "zeroeval_pair": ("zeroeval", None, "gpt-4o-mini-2024-07-18,o1-mini-2024-09-12", []),
+    "zeroeval_o1_mini": ("zeroeval", None, "gpt-4o-mini-2024-07-18,o1-mini-2024-09-12", []),
     "paretobandit": ("paretobandit_val", "paretobandit_test", None, []),
     "bfcl": (
         "bfcl",
@@ -59,36 +59,58 @@ def figure(metrics, *keys):
     if not metrics:
         return "–"
     ends = [f"{metrics[end]:.3f}" if metrics[end] is not None else "n/r" for end in ("low", "high")]
-    return f"{metrics['value']:.3f} [{ends[0]}, {ends[1]}]"
+    return f"{metrics['value']:.3f} [{', '.join(ends)}]"
 
 
-def line(name, report, fit, judge):
+def kept(router, target):
+    """What the operating point chosen in training kept, and what it cost."""
+    point = router.get("validated", {}).get(f"retention={target}", {})
+    if "cost_ratio" not in point:
+        return "–"
+    return f"{100 * point['retention']['value']:.1f} % for {100 * point['cost_ratio']['value']:.1f} %"
+
+
+def brief(name, report, _fit, _judge):
+    """The columns of the table in README.md."""
     router = report["routers"][0]
-    metrics, validated = router["metrics"], router.get("validated", {})
-    kept = []
-    for target in ("0.95", "0.99"):
-        point = validated.get(f"retention={target}", {})
-        if "cost_ratio" in point:
-            kept.append(f"{point['retention']['value']:.3f} @ {point['cost_ratio']['value']:.3f}")
-        else:
-            kept.append("–")
-    cells = [
-        name,
-        f"{report['n_requests']:,}",
-        str(len(report["models"])),
-        figure(metrics, "apgr"),
-        figure(metrics, "cpt50"),
-        figure(metrics, "cpt80"),
-        figure(metrics, "aiq"),
-        figure(metrics, "cost_ratio_at_retention", "0.95"),
-        figure(metrics, "cost_ratio_at_retention", "0.99"),
-        figure(metrics, "hypervolume"),
-        *kept,
-        figure(metrics, "quality_at_lambda0"),
-        figure(metrics, "gain_over_best_single"),
-        f"{fit[0]:.0f} s, {fit[1]:.0f} MiB" if fit else "",
-        f"{judge[0]:.0f} s, {judge[1]:.0f} MiB",
-    ]
+    policies = {policy["name"]: policy["metrics"] for policy in report["baselines"]}
+    metrics = router["metrics"]
+    # The one that the set is about: routing between two models, cost, or quality alone.
+    for key, title in (("apgr", "APGR"), ("aiq", "AIQ"), ("quality_at_lambda0", "quality")):
+        if key in metrics:
+            break
+    others = [figure(policies.get(other, {}), key).split()[0] for other in ("zero_router", "lookup", "knn")]
+    if key == "apgr":
+        others[0] = "0.500"
+    size = f"{report['n_requests']:,} × {len(report['models'])}"
+    # A router for many models did not choose its points for two of them.
+    points = ["–", "–"] if name.startswith("↳") else [kept(router, "0.95"), kept(router, "0.99")]
+    return [name, size, title, figure(metrics, key), *others, *points]
+
+
+BRIEF = "set, requests × models, figure, Sextant [95 %], zero router, lookup*, kNN, asked 95 %: kept, asked 99 %: kept"
+
+
+def full(name, report, fit, judge):
+    """Every figure that `routing-baselines` names."""
+    router = report["routers"][0]
+    metrics = router["metrics"]
+    cost = "cost_ratio_at_retention"
+    keys = [("apgr",), ("cpt50",), ("cpt80",), ("aiq",), (cost, "0.95"), (cost, "0.99"), ("hypervolume",)]
+    keys += [("quality_at_lambda0",), ("gain_over_best_single",)]
+    used = [f"{used[0]:.0f} s, {used[1]:.0f} MiB" if used else "" for used in (fit, judge)]
+    size = [f"{report['n_requests']:,}", str(len(report["models"]))]
+    figures = [figure(metrics, *key) for key in keys]
+    return [name, *size, *figures, kept(router, "0.95"), kept(router, "0.99"), *used]
+
+
+FULL = (
+    "set, requests, models, APGR, CPT50, CPT80, AIQ, cost @.95, cost @.99, hypervolume, quality, "
+    "gain over best single, asked 95 %: kept, asked 99 %: kept, fit, benchmark"
+)
+
+
+def row(cells):
     print("| " + " | ".join(cells) + " |", flush=True)
 
 
@@ -97,6 +119,8 @@ def main():
     parser.add_argument("data", type=Path)
     parser.add_argument("sets", nargs="*", metavar="SET", help=", ".join(SETS))
     parser.add_argument("--out", type=Path, default=Path("public-benchmarks"))
+    parser.add_argument("--full", action="store_true", help="all figures, with time and memory")
+    parser.add_argument("--again", action="store_true", help="only print the reports that are in --out")
     args = parser.parse_args()
     unknown = set(args.sets) - set(SETS)
     if unknown:
@@ -104,11 +128,9 @@ def main():
     target = os.environ.get("CARGO_TARGET_DIR", Path(__file__).resolve().parent.parent / "target")
     binaries = Path(target) / "debug"
 
-    columns = (
-        "set, requests, models, APGR, CPT50, CPT80, AIQ, cost @.95, cost @.99, hypervolume, "
-        "validated .95, validated .99, quality, gain over best single, fit, benchmark"
-    ).split(", ")
-    print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns), flush=True)
+    columns, line = (FULL, full) if args.full else (BRIEF, brief)
+    row(columns.split(", "))
+    row(["---"] * len(columns.split(", ")))
     for name in args.sets or SETS:
         fitted, judged, models, pairs = SETS[name]
         out = args.out / name
@@ -121,14 +143,14 @@ def main():
         if judged is not None:
             judge[2] = args.data / judged / "logs.parquet"
             judge += ["--fit-data", logs]
-        fit_cost = measured(fit)
+        fit_cost = None if args.again else measured(fit)
         for pair in [None, *pairs]:
             report = out / "report" if pair is None else out / f"report-{pair.replace('/', '-')}"
             extra = ["--pair", pair] if pair else []
-            cost = measured([*judge, *extra, "--out", report])
+            cost = None if args.again else measured([*judge, *extra, "--out", report])
             content = json.loads((report / "report.json").read_text())
-            label = f"{name}: {' → '.join(pair.split(','))}" if pair else name
-            line(label, content, None if pair else fit_cost, cost)
+            label = f"↳ {' → '.join(pair.split(','))}" if pair else name
+            row(line(label, content, None if pair else fit_cost, cost))
 
 
 if __name__ == "__main__":

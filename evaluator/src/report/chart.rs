@@ -102,8 +102,9 @@ pub fn frontier(report: &Report) -> Result<Option<String>, ChartError> {
     let margin = 0.06 * (q_hi - q_lo).max(0.01);
     let x = ((c_lo / 1.25)..(c_hi * 1.25)).log_scale();
     let y = (q_lo - margin).max(0.0)..(q_hi + margin).min(1.0);
-    svg("the frontier", (980, 520), |area| {
-        let mut chart = ChartBuilder::on(area)
+    svg("the frontier", (980, 540), |area| {
+        let plot = legend(area, shown.iter().rev().map(|policy| entry(report, policy)))?;
+        let mut chart = ChartBuilder::on(&plot)
             .margin(12)
             .x_label_area_size(44)
             .y_label_area_size(58)
@@ -139,12 +140,7 @@ pub fn frontier(report: &Report) -> Result<Option<String>, ChartError> {
             let line: Vec<(f64, f64)> =
                 if policy.name == "zero_router" { mixed(&hull) } else { staircase(&policy.curve) };
             let width = if is_router { 3 } else { 2 };
-            chart
-                .draw_series(LineSeries::new(line, color.stroke_width(width)))?
-                .label(policy.name.replace('_', " "))
-                .legend(move |(x, y)| {
-                    PathElement::new([(x, y), (x + 20, y)], color.stroke_width(3))
-                });
+            chart.draw_series(LineSeries::new(line, color.stroke_width(width)))?;
             if is_router {
                 let marks = marks(policy, report);
                 chart.draw_series(
@@ -155,15 +151,28 @@ pub fn frontier(report: &Report) -> Result<Option<String>, ChartError> {
                 }))?;
             }
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::LowerRight)
-            .border_style(TRANSPARENT)
-            .label_font(text(14))
-            .draw()?;
         Ok(())
     })
     .map(Some)
+}
+
+/// Names of curves in one row above a plot, where they hide nothing; the plot gets the rest.
+fn legend<'a>(
+    area: &Area<'a>,
+    entries: impl Iterator<Item = (String, RGBColor)>,
+) -> Result<Area<'a>, Box<dyn std::error::Error>> {
+    let (row, plot) = area.split_vertically(30);
+    let mut x = 70;
+    for (name, color) in entries {
+        row.draw(&PathElement::new([(x, 18), (x + 22, 18)], color.stroke_width(3)))?;
+        row.draw(&Text::new(name.clone(), (x + 28, 11), text(14)))?;
+        x += 54 + 7 * i32::try_from(name.chars().count())?;
+    }
+    Ok(plot)
+}
+
+fn entry(report: &Report, policy: &PolicyReport) -> (String, RGBColor) {
+    (policy.name.replace('_', " "), color_of(report, policy))
 }
 
 /// A label at 1, 2 and 5 of each decade; elsewhere they would overlap.
@@ -292,9 +301,12 @@ pub fn two_model(report: &Report) -> Result<Option<String>, ChartError> {
     }
     let points = || shown.iter().flat_map(|policy| policy.two_model.iter().map(|p| p.1));
     let (low, high) = (points().fold(0.0, f64::min), points().fold(1.0, f64::max));
-    svg("the two-model curve", (980, 440), |area| {
-        let mut chart = ChartBuilder::on(area)
+    svg("the two-model curve", (980, 460), |area| {
+        let names = shown.iter().rev().map(|policy| entry(report, policy));
+        let plot = legend(area, names.chain([("random".to_owned(), ZERO)]))?;
+        let mut chart = ChartBuilder::on(&plot)
             .margin(12)
+            .margin_right(30)
             .x_label_area_size(44)
             .y_label_area_size(58)
             .build_cartesian_2d(0.0..1.0, (low - 0.02)..(high + 0.05))?;
@@ -310,30 +322,14 @@ pub fn two_model(report: &Report) -> Result<Option<String>, ChartError> {
             .x_label_formatter(&|share| format!("{:.0} %", 100.0 * share))
             .y_label_formatter(&|share| format!("{:.0} %", 100.0 * share))
             .draw()?;
-        chart
-            .draw_series(LineSeries::new([(0.0, 0.0), (1.0, 1.0)], ZERO.stroke_width(2)))?
-            .label("random")
-            .legend(|(x, y)| PathElement::new([(x, y), (x + 20, y)], ZERO.stroke_width(3)));
+        chart.draw_series(LineSeries::new([(0.0, 0.0), (1.0, 1.0)], ZERO.stroke_width(2)))?;
         for policy in &shown {
             let color = color_of(report, policy);
             let is_router = report.routers.iter().any(|router| router.name == policy.name);
             let width = if is_router { 3 } else { 2 };
-            chart
-                .draw_series(LineSeries::new(
-                    policy.two_model.iter().copied(),
-                    color.stroke_width(width),
-                ))?
-                .label(policy.name.replace('_', " "))
-                .legend(move |(x, y)| {
-                    PathElement::new([(x, y), (x + 20, y)], color.stroke_width(3))
-                });
+            let line = policy.two_model.iter().copied();
+            chart.draw_series(LineSeries::new(line, color.stroke_width(width)))?;
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::LowerRight)
-            .border_style(TRANSPARENT)
-            .label_font(text(14))
-            .draw()?;
         Ok(())
     })
     .map(Some)
