@@ -196,3 +196,37 @@ pub fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, n) = values.fold((0.0, 0.0), |(sum, n), value| (sum + value, n + 1.0));
     if n > 0.0 { sum / n } else { 0.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::{Cell, Drawn};
+
+    /// Four requests, two easy and two hard; a model that is always right on easy ones and never
+    /// on hard ones has mean 1/2, whichever it is drawn for more often.
+    #[test]
+    fn the_mean_of_a_logged_model_does_not_depend_on_what_it_was_drawn_for() {
+        let mut problem = Problem {
+            models: ["a", "b"].map(|id| router_core::ModelId::new(id).unwrap()).to_vec(),
+            ..Problem::default()
+        };
+        // Drawn with 0.8 on ten easy requests and with 0.2 on ten hard ones: as often as that says.
+        for row in 0..20 {
+            let is_easy = row < 10;
+            let propensity: f64 = if is_easy { 0.8 } else { 0.2 };
+            let is_first = if is_easy { row < 8 } else { row < 12 };
+            let quality = Some(f32::from(u8::from(is_easy)));
+            let cell = Cell { quality, ..Cell::default() };
+            let cells = if is_first { [cell, Cell::default()] } else { [Cell::default(), cell] };
+            problem.cells.extend(cells);
+            let (model, propensity) =
+                if is_first { (0, propensity) } else { (1, 1.0 - propensity) };
+            problem.drawn.push(Drawn { model, propensity });
+        }
+        let rows: Vec<usize> = (0..20).collect();
+        // The plain means are 0.8 and 0.2.
+        for mean in model_means(&problem, &rows) {
+            assert!((mean - 0.5).abs() < 1e-12, "{mean}");
+        }
+    }
+}
