@@ -83,10 +83,8 @@ async fn ask(
         return within(limit, "content", opening).await?.map(Reply::Stream);
     }
     let body = within(left, "its whole answer", read_all(&mut answer, MAX_ANSWER_BYTES)).await??;
-    match flight.tap.answer(&body) {
-        None => Ok(Reply::Whole { headers: answer.headers, body }),
-        Some(error) => Err(Fault::said(error)),
-    }
+    flight.tap.answer(&body)?;
+    Ok(Reply::Whole { headers: answer.headers, body })
 }
 
 fn is_event_stream(answer: &Answer) -> bool {

@@ -5,6 +5,8 @@
 use router_core::{Tokens, Usage};
 use serde_json::Value;
 
+use crate::fault::{Fault, FaultClass};
+
 /// What has been seen of one answer so far, buffered or streamed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tap {
@@ -56,21 +58,25 @@ impl Tap {
         }
     }
 
-    /// Reads a buffered answer; the error it is, or `None` if it is an answer.
-    pub(crate) fn answer(&mut self, body: &[u8]) -> Option<Value> {
-        let malformed = || Some(Value::from("the upstream's answer is not a JSON object"));
-        let Ok(mut answer) = serde_json::from_slice::<Value>(body) else { return malformed() };
-        if !answer.is_object() {
-            return malformed();
-        }
+    /// Reads a buffered answer.
+    ///
+    /// # Errors
+    ///
+    /// If it is not JSON, cut, or an error instead of an answer.
+    pub(crate) fn answer(&mut self, body: &[u8]) -> Result<(), Fault> {
+        let malformed = "the upstream's answer is not a JSON object";
+        let mut answer = serde_json::from_slice::<Value>(body)
+            .ok()
+            .filter(Value::is_object)
+            .ok_or_else(|| Fault::new(FaultClass::Provider, malformed))?;
         if let Some(error) = answer.get_mut("error").filter(|error| !error.is_null()) {
-            return Some(error.take());
+            return Err(Fault::said(error.take()));
         }
         self.usage_of(&answer);
         for choice in answer.get("choices").and_then(Value::as_array).into_iter().flatten() {
             self.choice(choice, "message");
         }
-        None
+        Ok(())
     }
 
     /// The usage, or an estimate from the characters of prompt and answer.
@@ -177,10 +183,19 @@ mod tests {
         let mut buffered = Tap::default();
         let answer = br#"{"choices":[{"message":{"role":"assistant","content":"12345678"},
             "finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#;
-        assert_eq!(buffered.answer(answer), None);
+        assert_eq!(buffered.answer(answer), Ok(()));
         assert_eq!(buffered.usage, Some(usage(3, 0, 2)));
         assert_eq!(buffered.finish_reason.as_deref(), Some("stop"));
         assert_eq!(buffered.estimated(Tokens(3)), usage(3, 0, 2));
-        assert!(Tap::default().answer(b"<html>").is_some());
+    }
+
+    #[test]
+    fn what_is_no_answer_is_a_fault_that_says_why() {
+        let fault = |body: &[u8]| Tap::default().answer(body).unwrap_err();
+        for body in [&b"<html>"[..], b"[]", br#"{"choices":[{"mess"#] {
+            assert!(fault(body).to_string().contains("not a JSON object"));
+        }
+        let said = fault(br#"{"error":{"message":"overloaded"}}"#);
+        assert_eq!(said.error.unwrap()["message"], "overloaded");
     }
 }

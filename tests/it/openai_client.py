@@ -1,6 +1,6 @@
 """What the official client expects of the server whose URL is the argument.
 
-The models `extra-1` to `extra-7` have faults; see FAULTS in openai_client.rs.
+The models `extra-1` to `extra-8` have faults; see FAULTS in openai_client.rs.
 """
 
 import asyncio
@@ -150,14 +150,16 @@ def a_stream_that_breaks_is_an_error():
 
 
 def a_failure_before_the_first_content_has_a_status():
-    for call in (
-        lambda: ask("extra-5"),
-        lambda: ask("extra-5", stream=True),
-        lambda: ask("extra-6", stream=True),
-        lambda: ask("extra-6"),
+    for call, why in (
+        (lambda: ask("extra-5"), "the upstream's answer is not a JSON object"),
+        (lambda: ask("extra-5", stream=True), "the upstream sent an event that is not JSON"),
+        (lambda: ask("extra-6"), "the connection to the upstream broke"),
+        (lambda: ask("extra-6", stream=True), "the connection to the upstream broke"),
+        (lambda: ask("extra-8", stream=True), "the upstream's stream ended too soon"),
     ):
         error = fails_with(openai.InternalServerError, call)
-        assert error.status_code == 502 and "no model answered" in error.message, error
+        assert error.status_code == 502, error
+        assert "no model answered" in error.message and why in error.message, error
 
 
 def a_throttled_call_is_repeated_by_the_client():

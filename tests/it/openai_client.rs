@@ -15,7 +15,7 @@ use crate::served::{Setup, answers, world};
 const VERSION: &str = "3.57.0";
 
 /// What the script expects of the models that no router knows.
-const FAULTS: [&str; 7] = [
+const FAULTS: [&str; 8] = [
     "status=429,retry-after=0,model=extra-1,every=2",
     "status=500,model=extra-2,nth=1",
     "cut=1,model=extra-3",
@@ -23,6 +23,7 @@ const FAULTS: [&str; 7] = [
     "garbage,model=extra-5",
     "cut=0,model=extra-6",
     "status=400,model=extra-7",
+    "end=0,model=extra-8",
 ];
 
 /// Models of the world: those of the router, and one for each fault.
