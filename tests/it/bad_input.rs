@@ -8,6 +8,8 @@ use datasets::write::{Column, write_columns};
 use router_core::testing::random_linear_bytes;
 use tempfile::TempDir;
 
+use crate::served::{Setup, client};
+
 /// Every command that reads logs.
 const READERS: [&str; 3] = [
     "datasets check logs.parquet",
@@ -209,6 +211,24 @@ fn newer() -> Vec<u8> {
 fn a_newer_artifact() {
     let message = "format_version must be 1, got 2: this program does not know it";
     assert_artifact_refused(&newer(), message);
+}
+
+#[tokio::test]
+async fn a_server_says_why_it_does_not_use_its_router() {
+    let cut = &router()[..100];
+    for (bytes, message) in [
+        (cut, "not a router artifact: invalid header length"),
+        (&newer(), "format_version must be 1, got 2: this program does not know it"),
+    ] {
+        let served = Setup::new("http://127.0.0.1:1", 2).router(bytes).serve().await;
+        let ready = client().get(format!("{}/readyz", served.url)).send().await.unwrap();
+        let ready: serde_json::Value = ready.json().await.unwrap();
+        assert_eq!(ready["status"], "degraded");
+        let begin = "fallback: cannot use router router.safetensors: ";
+        assert_eq!(ready["router"], format!("{begin}{message}"));
+        let log = served.log();
+        assert!(log.contains("static fallback") && log.contains(message), "{log}");
+    }
 }
 
 #[test]

@@ -5,7 +5,9 @@
 mod architecture;
 mod bad_input;
 mod lifecycle;
+mod loop_closes;
 mod no_peeking;
+mod offline_online;
 mod openai_client;
 mod reproducible;
 mod served;
