@@ -23,6 +23,7 @@ use crate::ridge::RidgeParams;
 /// | `min_df` | `2` | requests that an n-gram must occur in | `[1, ∞)` |
 /// | `block_scales` | `[1, 1, 1]` | length of word, character and tool block | `[0, 100]` |
 /// | `surface_scale` | `0.1` | scale of surface features | `(0, 100]` |
+/// | `shuffle_labels` | `false` | negative control: see [`Problem::shuffle`](crate::problem::Problem::shuffle) | |
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Config {
     /// Operating point of the balanced tier.
@@ -47,6 +48,8 @@ pub struct Config {
     pub block_scales: [f32; 3],
     /// Scale of surface features.
     pub surface_scale: f32,
+    /// Whether this is the negative control.
+    pub shuffle_labels: bool,
 }
 
 /// An experiment file, or the command line: whatever is absent keeps its value.
@@ -75,6 +78,8 @@ pub struct Overrides {
     pub block_scales: Option<[f32; 3]>,
     /// See [`Config`].
     pub surface_scale: Option<f32>,
+    /// See [`Config`].
+    pub shuffle_labels: Option<bool>,
 }
 
 /// Why a configuration is refused.
@@ -117,6 +122,7 @@ impl Default for Config {
             min_df: 2,
             block_scales: [1.0, 1.0, 1.0],
             surface_scale: 0.1,
+            shuffle_labels: false,
         }
     }
 }
@@ -152,6 +158,7 @@ impl Config {
             set(&mut config.min_df, given.min_df);
             set(&mut config.block_scales, given.block_scales);
             set(&mut config.surface_scale, given.surface_scale);
+            set(&mut config.shuffle_labels, given.shuffle_labels);
             config.models = given.models.or(config.models);
             config.reference = given.reference.or(config.reference);
             config.cross_fit = given.cross_fit.or(config.cross_fit);

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use datasets::{Dataset, Folds, fold_of};
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
 use rayon::prelude::*;
 use router_core::features::{FeatureScratch, RawFeatures, raw_features};
 use router_core::{LoggedDecision, ModelId, OutcomeTable, RequestRow};
@@ -139,6 +141,21 @@ impl Problem {
         Some(f64::from(u8::from(reference > cheap)))
     }
 
+    /// Shuffles what is known of requests (features, task) among the requests of each fold, so that
+    /// they tell nothing of the outcomes: whatever a router then seems to know is a leak.
+    pub fn shuffle(&mut self, seed: u64) {
+        let mut rng = Pcg64::seed_from_u64(seed);
+        for fold in self.folds() {
+            let rows: Vec<usize> =
+                (0..self.n_requests()).filter(|row| self.fold[*row] == fold).collect();
+            for last in (1..rows.len()).rev() {
+                let other = rng.random_range(0..=last);
+                self.raw.swap(rows[last], rows[other]);
+                self.task.swap(rows[last], rows[other]);
+            }
+        }
+    }
+
     fn check(&self) -> Result<(), ProblemError> {
         if self.n_models() < 2 {
             return Err(ProblemError::TooFewModels(self.n_models()));
@@ -231,4 +248,35 @@ fn labels(requests: &[&RequestRow]) -> (Vec<String>, Vec<Option<usize>>) {
         }
     }
     (Vec::new(), vec![None; requests.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use router_core::RequestView;
+    use router_core::features::{FeatureScratch, raw_features};
+
+    use super::*;
+
+    #[test]
+    fn the_negative_control_moves_requests_within_their_fold_only() {
+        let mut scratch = FeatureScratch::default();
+        let texts: Vec<String> = (0..40).map(|i| format!("request number{i}")).collect();
+        let raw: Vec<RawFeatures> = texts
+            .iter()
+            .map(|text| raw_features(&RequestView::from_text(text), &mut scratch))
+            .collect();
+        let mut problem = Problem {
+            raw: raw.clone(),
+            task: (0..40).map(Some).collect(),
+            fold: (0..40).map(|i| i % 2).collect(),
+            ..Problem::default()
+        };
+        problem.shuffle(0);
+        assert_ne!(problem.raw, raw);
+        let places = problem.task.iter().enumerate();
+        assert!(places.clone().all(|(row, from)| from.unwrap() % 2 == row % 2));
+        assert!(places.clone().all(|(row, from)| problem.raw[row] == raw[from.unwrap()]));
+        let moved = places.map(|(_, from)| from.unwrap()).collect::<BTreeSet<_>>();
+        assert_eq!(moved.len(), 40);
+    }
 }

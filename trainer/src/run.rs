@@ -30,6 +30,8 @@ pub struct Fitted {
 pub struct Metrics {
     /// Number of requests.
     pub n_requests: usize,
+    /// Whether this is the negative control.
+    pub shuffle_labels: bool,
     /// The models.
     pub models: Vec<String>,
     /// The model that retention refers to.
@@ -71,6 +73,9 @@ pub fn fit(opened: Opened, config: &Config, progress: Progress<'_>) -> Result<Fi
     let folds = wanted.unwrap_or_else(|| default_folds(&data));
     let mut problem = Problem::new(&data, folds)?;
     drop(data);
+    if config.shuffle_labels {
+        problem.shuffle(config.seed);
+    }
     problem.reference =
         config.reference.as_deref().map(|name| model_named(&problem, name)).transpose()?;
     let source =
@@ -180,6 +185,7 @@ fn metrics(problem: &Problem, built: &Built, config: &Config) -> Metrics {
     let maps = built.parts.calibrations.iter().cloned();
     Metrics {
         n_requests: problem.n_requests(),
+        shuffle_labels: config.shuffle_labels,
         models: names.clone().collect(),
         reference: built.manifest.provenance.reference.to_string(),
         held_out: built.manifest.provenance.metrics.iter().map(describe).collect(),

@@ -12,6 +12,9 @@ pub fn text(metrics: &Metrics, n_fold_routers: usize) -> String {
         let _ = write!(text, ", and {n_fold_routers} fold routers");
     }
     let _ = writeln!(text, "; reference model: {}", metrics.reference);
+    if metrics.shuffle_labels {
+        let _ = writeln!(text, "NEGATIVE CONTROL: outcomes were shuffled; not to be served");
+    }
     let _ = writeln!(text, "operating points, chosen on held-out rows:");
     let _ = writeln!(text, "  {:<18} {:>9} {:>10} {:>10}", "target", "lambda", "retention", "cost");
     for point in &metrics.operating_points {
