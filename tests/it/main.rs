@@ -4,6 +4,7 @@
 
 mod architecture;
 mod bad_input;
+mod floors;
 mod lifecycle;
 mod loop_closes;
 mod no_peeking;
