@@ -9,7 +9,7 @@
 //! subspace iteration; linfa's least squares gets the penalty as rows of its own. For both, the
 //! best penalty on the held-out rows is shown, so neither is favored by how it is chosen.
 
-#![expect(clippy::print_stdout, reason = "the result")]
+#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "results, and their time")]
 
 use std::time::Instant;
 
@@ -164,7 +164,7 @@ fn subspace(design: &Design, n_columns: usize, k: usize) -> Vec<f32> {
     basis
 }
 
-/// A sign for each place, as good as random (the finalizer of SplitMix64).
+/// A sign for each place, as good as random (the finalizer of `SplitMix64`).
 fn sign(place: u64) -> f32 {
     let mixed = (place + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

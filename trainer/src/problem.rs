@@ -273,10 +273,12 @@ mod tests {
         };
         problem.shuffle(0);
         assert_ne!(problem.raw, raw);
-        let places = problem.task.iter().enumerate();
-        assert!(places.clone().all(|(row, from)| from.unwrap() % 2 == row % 2));
-        assert!(places.clone().all(|(row, from)| problem.raw[row] == raw[from.unwrap()]));
-        let moved = places.map(|(_, from)| from.unwrap()).collect::<BTreeSet<_>>();
+        let from: Vec<usize> = problem.task.iter().flatten().copied().collect();
+        for (row, &from) in from.iter().enumerate() {
+            assert_eq!(from % 2, row % 2);
+            assert_eq!(problem.raw[row], raw[from]);
+        }
+        let moved: BTreeSet<usize> = from.into_iter().collect();
         assert_eq!(moved.len(), 40);
     }
 }
