@@ -1,6 +1,8 @@
 //! Which models of a table are taken: `--models`.
 
-use router_core::{ModelId, OutcomeTable};
+use std::collections::BTreeSet;
+
+use router_core::{LoggedDecision, ModelId, OutcomeTable, Status};
 
 /// A selection of models, as written in `--models`.
 ///
@@ -38,6 +40,9 @@ pub enum SelectError {
         /// Their names.
         models: String,
     },
+    /// A log has one model's answer to each request.
+    #[error("--models: complete and common need an outcome table, got a log")]
+    NoTable,
     /// Nothing is left.
     #[error(
         "--models keeps {n_models} models and {n_requests} requests, at least 1 of each is needed"
@@ -108,8 +113,37 @@ impl ModelSelection {
         })
     }
 
+    /// The selected part of a log: the decisions that drew a kept model. `priced` looks at answers
+    /// only, since a call that failed has no cost.
+    ///
+    /// # Errors
+    ///
+    /// If a name or glob fits no model, nothing is left, or `complete` or `common` is asked for.
+    pub fn select_log(
+        &self,
+        mut log: Vec<LoggedDecision>,
+    ) -> Result<Vec<LoggedDecision>, SelectError> {
+        if self.is_complete || self.is_common {
+            return Err(SelectError::NoTable);
+        }
+        let models: BTreeSet<ModelId> = log.iter().map(|row| row.model.clone()).collect();
+        self.check_patterns(&models.iter().cloned().collect::<Vec<_>>())?;
+        let unpriced: BTreeSet<ModelId> = log
+            .iter()
+            .filter(|row| row.outcome.status == Status::Ok && row.outcome.cost.is_none())
+            .map(|row| row.model.clone())
+            .collect();
+        let keeps =
+            |model: &ModelId| self.names(model) && !(self.is_priced && unpriced.contains(model));
+        log.retain(|row| keeps(&row.model));
+        if log.is_empty() {
+            return Err(SelectError::NothingLeft { n_models: 0, n_requests: 0 });
+        }
+        Ok(log)
+    }
+
     /// Whether the names, globs and exclusions let a model through.
-    pub fn names(&self, model: &ModelId) -> bool {
+    fn names(&self, model: &ModelId) -> bool {
         let fits = |glob: &String| matches(glob, model.as_str());
         (self.included.is_empty() || self.included.iter().any(fits))
             && !self.excluded.iter().any(fits)
@@ -174,6 +208,7 @@ mod tests {
     use router_core::{Outcome, RequestRow, Usd};
 
     use super::*;
+    use crate::testing::decision;
 
     /// Three models; `b-1` has no cost in request 1, `c` did not answer request 0.
     fn table() -> OutcomeTable {
@@ -216,6 +251,31 @@ mod tests {
         assert_eq!(error, "a part of --models must not be empty, got \"a-1,,c\"");
         let error = select("c,complete").unwrap_err().to_string();
         assert!(error.starts_with("--models keeps 0 models and 0 requests"), "{error}");
+    }
+
+    #[test]
+    fn a_log_is_selected_by_the_models_that_were_drawn() {
+        let unpriced = |mut row: LoggedDecision| {
+            row.outcome.cost = None;
+            row
+        };
+        let log = || {
+            let failed = unpriced(decision("r3", "small", 0.5));
+            let outcome = Outcome { status: Status::Timeout, ..failed.outcome };
+            let failed = LoggedDecision { outcome, ..failed };
+            vec![decision("r1", "small", 0.5), unpriced(decision("r2", "large", 0.5)), failed]
+        };
+        let select = |text: &str| -> Result<Vec<String>, SelectError> {
+            let log = text.parse::<ModelSelection>().unwrap().select_log(log())?;
+            Ok(log.into_iter().map(|row| row.request.request_id).collect())
+        };
+        assert_eq!(select("*").unwrap(), ["r1", "r2", "r3"]);
+        assert_eq!(select("!small").unwrap(), ["r2"]);
+        assert_eq!(select("priced").unwrap(), ["r1", "r3"]);
+        let refused = |text: &str| select(text).unwrap_err().to_string();
+        assert_eq!(refused("gpt-*"), "--models: gpt-* is none of the 2 models (large, small)");
+        assert!(refused("complete").contains("need an outcome table, got a log"));
+        assert!(refused("priced,!small").starts_with("--models keeps 0 models"));
     }
 
     #[test]

@@ -93,6 +93,8 @@ pub fn benchmark(opened: &Opened, options: &Options) -> Result<Report, Benchmark
     if options.replicates < 2 {
         return Err(BenchmarkError::Replicates(options.replicates));
     }
+    // Before fold routers are asked for, which a log does not need.
+    table(opened)?;
     let routers = options
         .routers
         .iter()

@@ -33,6 +33,11 @@ pub struct Exported {
 ///
 /// If there is no database, nothing to write, or the file cannot be written.
 pub async fn export(config: &Config, out: &Path) -> anyhow::Result<Exported> {
+    anyhow::ensure!(
+        config.database.exists(),
+        "there is no database {}: database.path must name one that a server has written",
+        config.database.display()
+    );
     let db = Db::existing(&config.database);
     let (log, exported) = read(&db).await?;
     anyhow::ensure!(

@@ -175,6 +175,38 @@ fn one_model_only() {
     assert_refused(&folder, &READERS[2..], &message);
 }
 
+/// A log of two decisions.
+fn log() -> TempDir {
+    folder(&table(vec![
+        ("request_id", texts(["r1", "r2", "r3", "r4"])),
+        ("propensity", Column::F64(vec![0.5; 4])),
+    ]))
+}
+
+#[test]
+fn a_log_where_every_answer_is_needed() {
+    let message = "a benchmark needs an outcome table (each model's answer to each request), but \
+                   logs.parquet is a log (only the drawn model's)";
+    assert_refused(&log(), &READERS[2..], message);
+    let message = "--models: complete and common need an outcome table, got a log";
+    assert_refused(&log(), &["trainer fit logs.parquet --models complete"], message);
+}
+
+#[test]
+fn a_model_that_is_not_there() {
+    let message = "--models: gpt-* is none of the 2 models (large, small)";
+    let line = "trainer fit logs.parquet --models gpt-*";
+    assert_refused(&log(), &[line], message);
+    assert_refused(&folder(&table(Vec::new())), &[line], message);
+}
+
+#[test]
+fn a_server_that_has_not_served() {
+    let message = "there is no database sextant.db: database.path must name one that a server has \
+                   written";
+    assert_refused(&tempfile::tempdir().unwrap(), &["server export -o log.parquet"], message);
+}
+
 /// The commands that load `router.safetensors`.
 const LOADERS: [(&str, &str); 2] = [
     ("trainer inspect router.safetensors", "in router.safetensors"),

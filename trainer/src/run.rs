@@ -143,10 +143,7 @@ fn select(data: Dataset, config: &Config) -> Result<Dataset> {
     let selection = config.selection()?;
     Ok(match data {
         Dataset::Table(table) => Dataset::Table(selection.select(&table)?),
-        Dataset::Log(mut log) => {
-            log.retain(|row| selection.names(&row.model));
-            Dataset::Log(log)
-        }
+        Dataset::Log(log) => Dataset::Log(selection.select_log(log)?),
     })
 }
 
