@@ -56,8 +56,8 @@ struct FitArgs {
     /// Share of requests that the router draws uniformly, so that its log can be evaluated.
     #[arg(long)]
     exploration: Option<f64>,
-    /// Negative control: outcomes are shuffled among the requests of each fold before the fit, so
-    /// that nothing can be learned. A benchmark of it must show an APGR of 0.5.
+    /// Negative control: outcomes are shuffled among requests before the fit, so that nothing can
+    /// be learned. A benchmark of it must show an APGR of 0.5.
     #[arg(long)]
     shuffle_labels: bool,
     /// An experiment file (TOML); the command line overrides it.

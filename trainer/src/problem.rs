@@ -141,18 +141,17 @@ impl Problem {
         Some(f64::from(u8::from(reference > cheap)))
     }
 
-    /// Shuffles what is known of requests (features, task) among the requests of each fold, so that
-    /// they tell nothing of the outcomes: whatever a router then seems to know is a leak.
+    /// Shuffles what is known of requests (features, task) among all of them, so that they tell
+    /// nothing of the outcomes: whatever a router then seems to know is a leak.
+    ///
+    /// Folds do not confine it: each fold would keep its mean, and a router fitted on the others
+    /// would then rank the folds the wrong way round, below chance.
     pub fn shuffle(&mut self, seed: u64) {
         let mut rng = Pcg64::seed_from_u64(seed);
-        for fold in self.folds() {
-            let rows: Vec<usize> =
-                (0..self.n_requests()).filter(|row| self.fold[*row] == fold).collect();
-            for last in (1..rows.len()).rev() {
-                let other = rng.random_range(0..=last);
-                self.raw.swap(rows[last], rows[other]);
-                self.task.swap(rows[last], rows[other]);
-            }
+        for last in (1..self.n_requests()).rev() {
+            let other = rng.random_range(0..=last);
+            self.raw.swap(last, other);
+            self.task.swap(last, other);
         }
     }
 
@@ -258,24 +257,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_negative_control_moves_requests_within_their_fold_only() {
+    fn the_negative_control_moves_features_and_task_together() {
         let mut scratch = FeatureScratch::default();
         let texts: Vec<String> = (0..40).map(|i| format!("request number{i}")).collect();
         let raw: Vec<RawFeatures> = texts
             .iter()
             .map(|text| raw_features(&RequestView::from_text(text), &mut scratch))
             .collect();
-        let mut problem = Problem {
-            raw: raw.clone(),
-            task: (0..40).map(Some).collect(),
-            fold: (0..40).map(|i| i % 2).collect(),
-            ..Problem::default()
-        };
+        let mut problem =
+            Problem { raw: raw.clone(), task: (0..40).map(Some).collect(), ..Problem::default() };
         problem.shuffle(0);
         assert_ne!(problem.raw, raw);
         let from: Vec<usize> = problem.task.iter().flatten().copied().collect();
         for (row, &from) in from.iter().enumerate() {
-            assert_eq!(from % 2, row % 2);
             assert_eq!(problem.raw[row], raw[from]);
         }
         let moved: BTreeSet<usize> = from.into_iter().collect();
