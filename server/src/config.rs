@@ -1,6 +1,7 @@
 //! What the service runs with: default, file, environment, flags, checked once and then trusted.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -97,6 +98,8 @@ pub struct LogConfig {
 pub struct Flags {
     /// `--router`.
     pub router: Option<PathBuf>,
+    /// Leaves the keys of upstreams unread, for a command that asks no upstream.
+    pub without_keys: bool,
 }
 
 /// A configuration that does not start, and where it comes from.
@@ -132,6 +135,27 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// The same error of another source.
+    fn of(self, source_name: String) -> Self {
+        match self {
+            Self::Unreadable { .. } => self,
+            Self::Syntax { message, .. } => Self::Syntax { source_name, message },
+            Self::OutOfRange { key, bound, value, .. } => {
+                Self::OutOfRange { source_name, key, bound, value }
+            }
+        }
+    }
+}
+
+/// The environment variables that are text. One that is not cannot be meant for us.
+fn environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
+}
+
 impl Config {
     /// Reads default, file, environment and flags, in this order; the last one wins.
     ///
@@ -139,7 +163,7 @@ impl Config {
     ///
     /// If a source cannot be read, has an unknown key or a value out of range.
     pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Self, ConfigError> {
-        let environment: BTreeMap<String, String> = std::env::vars().collect();
+        let environment = environment();
         let text = match file {
             Some(path) => Some(
                 std::fs::read_to_string(path)
@@ -159,7 +183,8 @@ impl Config {
     ///
     /// As [`Config::load`].
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
-        let keys = std::env::vars().filter(|(name, _)| !name.starts_with(ENV_PREFIX)).collect();
+        let mut keys = environment();
+        keys.retain(|name, _| !name.starts_with(ENV_PREFIX));
         Self::from_sources(Some((Path::new("config"), text)), &keys, &Flags::default())
     }
 
@@ -169,22 +194,28 @@ impl Config {
         flags: &Flags,
     ) -> Result<Self, ConfigError> {
         let folder = file.and_then(|(path, _)| path.parent()).unwrap_or(Path::new(""));
-        let check = |table: &toml::Table, source_name: &str| {
-            check::check(table, source_name, &check::Surroundings { folder, environment })
-        };
+        let reads_keys = !flags.without_keys;
+        let around = check::Surroundings { folder, environment, reads_keys };
+        let check =
+            |table: &toml::Table, source_name: &str| check::check(table, source_name, &around);
         let mut table = raw::parse(DEFAULT, "default.toml")?;
-        let mut config = None;
+        let mut name = "default.toml".to_owned();
         if let Some((path, text)) = file {
-            let name = path.display().to_string();
+            name = path.display().to_string();
             raw::merge(&mut table, raw::parse(text, &name)?);
-            config = Some(check(&table, &name)?);
         }
-        let (overrides, names) = raw::overrides(environment);
-        if !names.is_empty() {
+        let (overrides, variables) = raw::overrides(environment);
+        let mut config = if variables.is_empty() {
+            check(&table, &name)?
+        } else {
+            // A file need not be whole if the environment says the rest.
+            let alone = table.clone();
             raw::merge(&mut table, overrides);
-            config = Some(check(&table, &format!("environment ({})", names.join(", ")))?);
-        }
-        let mut config = config.map_or_else(|| check(&table, "default.toml"), Ok)?;
+            check(&table, &name).map_err(|error| match check(&alone, &name) {
+                Err(same) if same.to_string() == error.to_string() => error,
+                _ => error.of(format!("environment ({})", variables.join(", "))),
+            })?
+        };
         if let Some(router) = &flags.router {
             config.routing.router = Some(router.clone());
         }

@@ -67,7 +67,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command.unwrap_or(Command::Run(cli.run)) {
         Command::Run(run) => serve(run).await,
         Command::Export { out, config } => {
-            let config = Config::load(config.as_deref(), &Flags::default())?;
+            let flags = Flags { without_keys: true, ..Flags::default() };
+            let config = Config::load(config.as_deref(), &flags)?;
             let exported = server::export(&config, &out).await?;
             output::exported(&exported, &out);
             Ok(())
@@ -81,7 +82,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
 
 async fn serve(run: Run) -> anyhow::Result<()> {
     telemetry::start();
-    let config = Config::load(run.config.as_deref(), &Flags { router: run.router })?;
+    let config =
+        Config::load(run.config.as_deref(), &Flags { router: run.router, ..Flags::default() })?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;

@@ -27,3 +27,14 @@ fn a_configuration_is_checked_without_starting() {
         "error: server.toml: routing.max_attempts must be at least 1 and at most 8, got 0\n"
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_text_is_no_concern_of_ours() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+    command.arg("check-config").env("UNRELATED", std::ffi::OsStr::from_bytes(b"\xff"));
+    let done = command.output().unwrap();
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+}

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use router_core::{Catalog, ModelId};
+use router_core::{Catalog, ModelId, Tier};
 use toml::Table;
 
 use super::raw::{RawConfig, RawServer, RawTimeouts, RawUpstream};
+use crate::routing::tier_of;
+
 use super::{Config, ConfigError, LogConfig, RoutingConfig, Secret, Timeouts, UpstreamConfig};
 
 const DAY_MS: i64 = 86_400_000;
@@ -17,6 +19,8 @@ pub(super) struct Surroundings<'a> {
     /// Relative paths start here.
     pub(super) folder: &'a Path,
     pub(super) environment: &'a BTreeMap<String, String>,
+    /// Whether the keys of upstreams are looked up.
+    pub(super) reads_keys: bool,
 }
 
 /// Checks the merged table; errors name `source_name`, the last source laid upon it.
@@ -91,7 +95,8 @@ impl Check<'_> {
     ) -> Result<UpstreamConfig, ConfigError> {
         let section = format!("upstreams.{name}");
         let url = raw.base_url.trim_end_matches('/').to_owned();
-        if !(url.starts_with("http://") || url.starts_with("https://")) {
+        let is_http = url.starts_with("http://") || url.starts_with("https://");
+        if !is_http || url.parse::<reqwest::Url>().is_err() {
             let bound = "a URL that begins with http:// or https://";
             return Err(self.out_of_range(&format!("{section}.base_url"), bound, &url));
         }
@@ -103,13 +108,14 @@ impl Check<'_> {
             total_ms: raw.total_ms.unwrap_or(defaults.total_ms),
         };
         let api_key = match (&raw.api_key_env, &raw.api_key_file) {
-            (Some(variable), None) => Some(self.key_of(&section, variable)?),
-            (None, Some(file)) => Some(self.key_in(file)?),
-            (None, None) => None,
             (Some(_), Some(_)) => {
                 let bound = "api_key_env or api_key_file";
                 return Err(self.out_of_range(&section, bound, "both"));
             }
+            _ if !self.around.reads_keys => None,
+            (Some(variable), None) => Some(self.key_of(&section, variable)?),
+            (None, Some(file)) => Some(self.key_in(file)?),
+            (None, None) => None,
         };
         Ok(UpstreamConfig { base_url: url, api_key, timeouts: self.timeouts(&section, &timeouts)? })
     }
@@ -130,7 +136,8 @@ impl Check<'_> {
             Some(value) if !value.trim().is_empty() => Ok(Secret::new(value)),
             _ => {
                 let bound = "the name of an environment variable that holds a key";
-                Err(self.out_of_range(&format!("{section}.api_key_env"), bound, variable))
+                let value = format!("{variable}, which is not set");
+                Err(self.out_of_range(&format!("{section}.api_key_env"), bound, &value))
             }
         }
     }
@@ -171,13 +178,18 @@ impl Check<'_> {
         }
     }
 
-    /// Every upstream that a model names is there.
+    /// Every upstream that a model names is there, and no model is named like a wish to be routed.
     fn references(
         &self,
         catalog: Option<&Catalog>,
         upstreams: &BTreeMap<String, UpstreamConfig>,
     ) -> Result<(), ConfigError> {
         for model in catalog.map(Catalog::models).unwrap_or_default() {
+            let name = model.id.as_str();
+            if tier_of(name, Tier::Balanced).is_some() {
+                let bound = "another name than auto and auto:TIER, which ask for routing";
+                return Err(self.out_of_range("models.id", bound, name));
+            }
             if let Some(name) = &model.upstream
                 && !upstreams.contains_key(name)
             {

@@ -32,7 +32,7 @@ fn file_then_environment_then_flags_win() {
         ("SEXTANT__LOG__STORE_PROMPTS", "true"),
         ("SEXTANT__UPSTREAMS__SIM__BASE_URL", "http://127.0.0.1:9/v1/"),
     ]);
-    let flags = Flags { router: Some(PathBuf::from("b")) };
+    let flags = Flags { router: Some(PathBuf::from("b")), ..Flags::default() };
     let config = Config::from_sources(Some((Path::new("x.toml"), text)), &pairs, &flags).unwrap();
     assert_eq!(config.listen.to_string(), "0.0.0.0:2");
     assert_eq!(config.max_body_bytes, 2048);
@@ -87,8 +87,16 @@ fn a_value_out_of_range_is_named_with_key_bound_and_value() {
             "upstreams.sim.base_url must be a URL that begins with http:// or https://, got ftp://x",
         ),
         (
+            format!("{upstream}\"http://a b\""),
+            "upstreams.sim.base_url must be a URL that begins with http:// or https://, got http://a b",
+        ),
+        (
+            "[[models]]\nid = \"auto:cost\"".to_owned(),
+            "models.id must be another name than auto and auto:TIER, which ask for routing, got auto:cost",
+        ),
+        (
             format!("{upstream}\"http://x\"\napi_key_env = \"NOT_SET\""),
-            "upstreams.sim.api_key_env must be the name of an environment variable that holds a key, got NOT_SET",
+            "upstreams.sim.api_key_env must be the name of an environment variable that holds a key, got NOT_SET, which is not set",
         ),
     ] {
         assert_eq!(message(&text, &[]), format!("conf/sextant.toml: {expected}"));
@@ -101,4 +109,28 @@ fn a_key_comes_from_the_environment_and_never_prints() {
     let config = load(text, &[("SIM_KEY", "sk-hidden")]).unwrap();
     assert_eq!(config.upstreams["sim"].api_key.as_ref().unwrap().expose(), "sk-hidden");
     assert!(!format!("{config:?}").contains("sk-hidden"));
+}
+
+#[test]
+fn the_environment_completes_a_file_and_is_blamed_for_its_own_faults_only() {
+    let text = "[upstreams.sim]\nidle_ms = 7\n[[models]]\nid = \"a\"\nupstream = \"other\"";
+    let pairs = [
+        ("SEXTANT__UPSTREAMS__SIM__BASE_URL", "http://127.0.0.1:9"),
+        ("SEXTANT__UPSTREAMS__OTHER__BASE_URL", "http://127.0.0.1:8"),
+    ];
+    let config = load(text, &pairs).unwrap();
+    assert_eq!(config.upstreams["sim"].timeouts.idle, Duration::from_millis(7));
+    let file = message("[server]\nmax_body_bytes = 5", &pairs);
+    assert!(file.starts_with("conf/sextant.toml: server.max_body_bytes"), "{file}");
+    let variable = message(text, &[pairs[0], ("SEXTANT__SERVER__MAX_BODY_BYTES", "5")]);
+    assert!(variable.starts_with("environment (SEXTANT__SERVER__MAX_BODY_BYTES, "), "{variable}");
+}
+
+#[test]
+fn a_command_that_asks_no_upstream_needs_no_key() {
+    let text = "[upstreams.sim]\nbase_url = \"http://x\"\napi_key_env = \"NOT_SET\"";
+    let file = Some((Path::new("sextant.toml"), text));
+    let flags = Flags { without_keys: true, ..Flags::default() };
+    let config = Config::from_sources(file, &BTreeMap::new(), &flags).unwrap();
+    assert!(config.upstreams["sim"].api_key.is_none());
 }
