@@ -27,6 +27,7 @@ pub(crate) struct Champion {
 impl Champion {
     /// Loads the router; a missing or corrupt one is a warning, not an error.
     pub(crate) fn new(path: Option<PathBuf>, catalog: Option<Catalog>) -> Self {
+        let load = |path: &Path| load(path, catalog.as_ref());
         let (router, trouble) = match path.as_deref().map(load) {
             Some(Ok(router)) => (Some(Arc::new(router)), None),
             Some(Err(error)) => (None, Some(format!("{error:#}"))),
@@ -47,7 +48,7 @@ impl Champion {
     /// Reads the file again. If it is bad, the last good router goes on.
     pub(crate) fn reload(&self) {
         let Some(path) = &self.path else { return };
-        let (router, trouble) = match load(path) {
+        let (router, trouble) = match load(path, self.catalog.as_ref()) {
             Ok(router) => (Some(Arc::new(router)), None),
             Err(error) => {
                 let last_good = self.serving.load().router.clone();
@@ -75,9 +76,21 @@ impl Serving {
     }
 }
 
-fn load(path: &Path) -> anyhow::Result<Router> {
+/// Reads a router that can choose among the models of `catalog`, if that is given.
+fn load(path: &Path, catalog: Option<&Catalog>) -> anyhow::Result<Router> {
     let file = if path.is_dir() { path.join("router.safetensors") } else { path.to_owned() };
     let bytes =
         std::fs::read(&file).with_context(|| format!("cannot read router {}", file.display()))?;
-    Router::from_bytes(&bytes).with_context(|| format!("cannot use router {}", file.display()))
+    let unusable = || format!("cannot use router {}", file.display());
+    let router = Router::from_bytes(&bytes).with_context(unusable)?;
+    let known: Vec<&str> =
+        router.catalog().models().iter().map(|model| model.id.as_str()).collect();
+    if let Some(catalog) = catalog
+        && !known.iter().any(|id| catalog.get(id).is_some())
+    {
+        let known = known.join(", ");
+        let error = anyhow::anyhow!("none of its models is in the catalog; it knows {known}");
+        return Err(error.context(unusable()));
+    }
+    Ok(router)
 }

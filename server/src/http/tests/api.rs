@@ -144,6 +144,16 @@ async fn a_reload_takes_a_good_router_and_keeps_the_last_good_one() {
 }
 
 #[tokio::test]
+async fn a_router_that_knows_no_model_of_the_catalog_is_no_router() {
+    let rig = Rig::routed(&[("other", "good")], "").await;
+    let ready = rig.get("/readyz").await.json();
+    let state = ready["router"].as_str().unwrap();
+    assert!(state.starts_with("fallback: cannot use router"), "{state}");
+    assert!(state.ends_with("none of its models is in the catalog; it knows large, small"));
+    assert_eq!(rig.chat("auto").await.header("x-sextant-policy"), Some("static-fallback"));
+}
+
+#[tokio::test]
 async fn an_empty_configuration_serves_and_says_what_is_missing() {
     let rig = Rig::new(&[], "").await;
     let rig = rig
