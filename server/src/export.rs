@@ -10,6 +10,7 @@ use router_core::{
 use crate::config::Config;
 use crate::db::Db;
 use crate::db::decisions::{StoredDecision, routed_after};
+use crate::fault::FaultClass;
 
 /// Decisions read at once.
 const PAGE: i64 = 4096;
@@ -23,6 +24,8 @@ pub struct Exported {
     pub n_judged: usize,
     /// Decisions whose client went away: censored, neither good nor bad.
     pub n_canceled: usize,
+    /// Decisions that failed by the client's fault or ours, which says nothing of a model.
+    pub n_not_outcomes: usize,
     /// Decisions whose prompt was not stored.
     pub n_without_prompt: usize,
 }
@@ -38,7 +41,9 @@ pub async fn export(config: &Config, out: &Path) -> anyhow::Result<Exported> {
         "there is no database {}: database.path must name one that a server has written",
         config.database.display()
     );
-    let db = Db::existing(&config.database);
+    let file = &config.database;
+    anyhow::ensure!(file.exists(), "there is no database {}; serve first", file.display());
+    let db = Db::existing(file);
     let (log, exported) = read(&db).await?;
     anyhow::ensure!(
         exported.n_rows > 0 || exported.n_without_prompt == 0,
@@ -46,7 +51,13 @@ pub async fn export(config: &Config, out: &Path) -> anyhow::Result<Exported> {
          set log.store_prompts = true and serve again",
         exported.n_without_prompt
     );
-    anyhow::ensure!(exported.n_rows > 0, "there are no routed decisions to export, only 0 rows");
+    anyhow::ensure!(
+        exported.n_rows > 0,
+        "there is nothing to export: 0 routed decisions with an outcome, {} canceled, \
+         {} failed by the client's fault or ours",
+        exported.n_canceled,
+        exported.n_not_outcomes
+    );
     let path = out.to_owned();
     tokio::task::spawn_blocking(move || datasets::write::write_log(&log, &path))
         .await?
@@ -67,6 +78,7 @@ async fn read(db: &Db) -> anyhow::Result<(Vec<LoggedDecision>, Exported)> {
             match row_of(stored).with_context(|| format!("decision {id}"))? {
                 Kept::Row(row) => log.push(*row),
                 Kept::Canceled => exported.n_canceled += 1,
+                Kept::NotOutcome => exported.n_not_outcomes += 1,
                 Kept::WithoutPrompt => exported.n_without_prompt += 1,
             }
         }
@@ -79,6 +91,7 @@ async fn read(db: &Db) -> anyhow::Result<(Vec<LoggedDecision>, Exported)> {
 enum Kept {
     Row(Box<LoggedDecision>),
     Canceled,
+    NotOutcome,
     WithoutPrompt,
 }
 
@@ -88,13 +101,17 @@ fn row_of(stored: StoredDecision) -> anyhow::Result<Kept> {
     if stored.status == "canceled" {
         return Ok(Kept::Canceled);
     }
+    let fault = stored.fault.as_deref().unwrap_or_default();
+    let is_fault_of = |class: FaultClass| fault.starts_with(&format!("{}:", class.as_str()));
+    if is_fault_of(FaultClass::Client) || is_fault_of(FaultClass::Stopping) {
+        return Ok(Kept::NotOutcome);
+    }
+    let timed_out = stored.status == "timeout" || is_fault_of(FaultClass::Timeout);
     let Some(prompt) = stored.prompt else { return Ok(Kept::WithoutPrompt) };
     let is_own = stored.answered_model.as_deref() == Some(stored.drawn_model.as_str())
         && stored.status == "ok";
     let quality = stored.quality.filter(|_| is_own).map(Quality::try_from).transpose()?;
     let tokens = |count: Option<i64>| count.and_then(|n| u64::try_from(n).ok()).map(Tokens);
-    let timed_out = stored.status == "timeout"
-        || stored.fault.as_deref().is_some_and(|fault| fault.starts_with("timeout"));
     let outcome = Outcome {
         quality,
         cost: stored.cost_nanos.filter(|_| is_own).map(Usd::from_nanos),

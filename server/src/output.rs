@@ -8,10 +8,13 @@ use server::export::Exported;
 /// The result of `server export`.
 #[expect(clippy::print_stdout, reason = "the result of a command goes to standard output")]
 pub(crate) fn exported(exported: &Exported, out: &Path) {
-    let Exported { n_rows, n_judged, n_canceled, n_without_prompt } = exported;
+    let Exported { n_rows, n_judged, n_canceled, n_not_outcomes, n_without_prompt } = exported;
     println!("{}: {n_rows} routed decisions, {n_judged} of them judged", out.display());
     if *n_canceled > 0 {
         println!("left out {n_canceled} whose client went away (censored)");
+    }
+    if *n_not_outcomes > 0 {
+        println!("left out {n_not_outcomes} that failed by the client's fault or ours");
     }
     if *n_without_prompt > 0 {
         println!("left out {n_without_prompt} whose prompt was not stored (log.store_prompts)");

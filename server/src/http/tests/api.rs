@@ -110,6 +110,21 @@ async fn an_answer_of_another_model_never_teaches_about_the_drawn_one() {
 }
 
 #[tokio::test]
+async fn what_the_client_did_wrong_is_no_outcome_of_a_model() {
+    let rig = Rig::routed(&[("large", "refusing"), ("small", "good")], "").await;
+    let out = rig.folder.path().join("logs.parquet");
+    let nowhere = rig.app.config.clone();
+    let nowhere = Config { database: rig.folder.path().join("none.db"), ..nowhere };
+    let error = crate::export(&nowhere, &out).await.unwrap_err().to_string();
+    assert!(error.starts_with("there is no database"), "{error}");
+    assert_eq!(rig.chat("auto").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(rig.log().await.len(), 1);
+    let error = crate::export(&rig.app.config, &out).await.unwrap_err().to_string();
+    assert!(error.contains("1 failed by the client's fault or ours"), "{error}");
+    assert!(!out.exists());
+}
+
+#[tokio::test]
 async fn a_corrupt_router_means_the_static_fallback_and_readiness_says_so() {
     let bytes = two_model_router();
     let models = [("a", "good"), ("b", "good")];
