@@ -16,8 +16,13 @@ pub(crate) enum ApiError {
     #[error(transparent)]
     BadRequest(#[from] RequestError),
     /// The body is too large or was cut: send a smaller one, or all of it.
-    #[error("{0}")]
-    Body(BytesRejection),
+    #[error("{message}")]
+    Body {
+        /// 413 or 400.
+        status: StatusCode,
+        /// What is wrong with it.
+        message: String,
+    },
     /// The model is not in the catalog: name another.
     #[error("the model {0:?} does not exist; GET /v1/models lists those that do, and auto routes")]
     UnknownModel(String),
@@ -41,10 +46,22 @@ pub(crate) fn error_body(message: &str, kind: &str, param: Option<&str>, code: &
 }
 
 impl ApiError {
+    /// A body that could not be read, of which at most `max_bytes` are allowed.
+    pub(super) fn of_body(rejection: &BytesRejection, max_bytes: usize) -> Self {
+        let status = rejection.status();
+        let message = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                format!("the body must have at most {max_bytes} bytes, got more")
+            }
+            _ => rejection.body_text(),
+        };
+        Self::Body { status, message }
+    }
+
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "router_bad_request"),
-            Self::Body(rejection) => (rejection.status(), "router_bad_body"),
+            Self::Body { status, .. } => (*status, "router_bad_body"),
             Self::UnknownModel(_) => (StatusCode::NOT_FOUND, "model_not_found"),
             Self::NoEligible(_) => (StatusCode::SERVICE_UNAVAILABLE, "router_no_eligible_model"),
             Self::Upstream(fault) => of_fault(fault),
@@ -58,7 +75,7 @@ impl ApiError {
             Self::BadRequest(error) => error.param,
             Self::UnknownModel(_) => Some("model"),
             Self::UnknownDecision(_) => Some("decision_id"),
-            Self::Body(_) | Self::NoEligible(_) | Self::Upstream(_) | Self::Database(_) => None,
+            Self::Body { .. } | Self::NoEligible(_) | Self::Upstream(_) | Self::Database(_) => None,
         }
     }
 
@@ -118,6 +135,11 @@ impl IntoResponse for ApiError {
             tracing::warn!(cause, "the database is not available");
         }
         let mut response = (status, Json(self.body(status, code))).into_response();
+        let should_retry = HeaderName::from_static("x-should-retry");
+        if matches!(self, Self::NoEligible(_)) {
+            // Clients repeat a 503, and would get the same.
+            response.headers_mut().insert(&should_retry, HeaderValue::from_static("false"));
+        }
         if let Self::Upstream(fault) = &self {
             let headers = response.headers_mut();
             let wait = fault.retry_after.as_ref().and_then(|wait| HeaderValue::try_from(wait).ok());
@@ -136,8 +158,7 @@ impl IntoResponse for ApiError {
                 | FaultClass::Transport
                 | FaultClass::Timeout => "false",
             };
-            let name = HeaderName::from_static("x-should-retry");
-            headers.insert(name, HeaderValue::from_static(again));
+            headers.insert(should_retry, HeaderValue::from_static(again));
         }
         response
     }

@@ -144,6 +144,16 @@ async fn a_corrupt_router_means_the_static_fallback_and_readiness_says_so() {
 }
 
 #[tokio::test]
+async fn a_router_that_knows_no_model_of_the_catalog_is_no_router() {
+    let rig = Rig::routed(&[("other", "good")], "").await;
+    let ready = rig.get("/readyz").await.json();
+    let state = ready["router"].as_str().unwrap();
+    assert!(state.starts_with("fallback: cannot use router"), "{state}");
+    assert!(state.ends_with("none of its models is in the catalog; it knows large, small"));
+    assert_eq!(rig.chat("auto").await.header("x-sextant-policy"), Some("static-fallback"));
+}
+
+#[tokio::test]
 async fn a_reload_takes_a_good_router_and_keeps_the_last_good_one() {
     let rig = Rig::new(&[("large", "good"), ("small", "good")], "").await;
     std::fs::write(rig.router_file(), two_model_router()).unwrap();
@@ -156,16 +166,6 @@ async fn a_reload_takes_a_good_router_and_keeps_the_last_good_one() {
     assert_eq!((&kept["policy"], &kept["status"]), (&good["policy"], &json!("degraded")));
     assert!(kept["router"].as_str().unwrap().starts_with("ok, reload failed: "));
     assert_eq!(rig.chat("auto").await.header("x-sextant-policy"), good["policy"].as_str());
-}
-
-#[tokio::test]
-async fn a_router_that_knows_no_model_of_the_catalog_is_no_router() {
-    let rig = Rig::routed(&[("other", "good")], "").await;
-    let ready = rig.get("/readyz").await.json();
-    let state = ready["router"].as_str().unwrap();
-    assert!(state.starts_with("fallback: cannot use router"), "{state}");
-    assert!(state.ends_with("none of its models is in the catalog; it knows large, small"));
-    assert_eq!(rig.chat("auto").await.header("x-sextant-policy"), Some("static-fallback"));
 }
 
 #[tokio::test]
