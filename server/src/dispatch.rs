@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use axum::http::{HeaderMap, header};
+use router_core::ModelSpec;
 
 use crate::app::App;
 use crate::clock;
@@ -54,10 +55,17 @@ pub(crate) async fn ask_in_turn(
         if !fault.class.may_fail_over() || tried.len() >= app.config.routing.max_attempts {
             return Err(fault);
         }
-        let Some(next) = choice.next(&tried) else { return Err(fault) };
+        let next = choice.next(&tried).filter(|next| has_time(&app, next, flight));
+        let Some(next) = next else { return Err(fault) };
         tracing::warn!(%fault, next = next.id.as_str(), "another model is asked");
         model = next;
     }
+}
+
+/// Whether anything is left of the request's time for one more model.
+fn has_time(app: &App, model: &ModelSpec, flight: &Flight) -> bool {
+    deployment(app, upstream_of(app, model))
+        .is_ok_and(|deployment| !flight.left_of(deployment.timeouts.total).is_zero())
 }
 
 fn deployment<'a>(app: &'a App, name: Option<&str>) -> Result<&'a Deployment, Fault> {

@@ -68,6 +68,16 @@ async fn a_routed_request_fails_over_and_the_log_keeps_the_draw() {
 }
 
 #[tokio::test]
+async fn nobody_else_is_asked_when_the_time_is_up() {
+    let models = [("large", "hanging"), ("small", "good")];
+    let rig = Rig::routed(&models, "timeouts.total_ms = 200").await;
+    let got = rig.chat("auto").await;
+    assert_eq!(got.status, StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(got.header("x-sextant-fallbacks"), None);
+    assert_eq!(rig.sim.asked(), ["hanging"]);
+}
+
+#[tokio::test]
 async fn a_stream_that_fails_before_its_content_fails_over_unseen() {
     for behavior in ["cut-early", "stalling-early", "malformed-early", "overloaded-early"] {
         let models = [("large", behavior), ("small", "good")];
