@@ -62,7 +62,7 @@ impl Tap {
     ///
     /// # Errors
     ///
-    /// If it is not JSON, cut, or an error instead of an answer.
+    /// If it is not JSON, cut, without a choice, or an error instead of an answer.
     pub(crate) fn answer(&mut self, body: &[u8]) -> Result<(), Fault> {
         let malformed = "the upstream's answer is not a JSON object";
         let mut answer = serde_json::from_slice::<Value>(body)
@@ -73,7 +73,11 @@ impl Tap {
             return Err(Fault::said(error.take()));
         }
         self.usage_of(&answer);
-        for choice in answer.get("choices").and_then(Value::as_array).into_iter().flatten() {
+        let choices = answer.get("choices").and_then(Value::as_array);
+        let choices = choices.filter(|choices| !choices.is_empty()).ok_or_else(|| {
+            Fault::new(FaultClass::Provider, "the upstream's answer has no choices")
+        })?;
+        for choice in choices {
             self.choice(choice, "message");
         }
         Ok(())

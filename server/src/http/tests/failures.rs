@@ -78,6 +78,15 @@ async fn nobody_else_is_asked_when_the_time_is_up() {
 }
 
 #[tokio::test]
+async fn an_answer_without_a_choice_is_none() {
+    let rig = Rig::routed(&[("large", "choiceless"), ("small", "good")], "").await;
+    assert_eq!(rig.chat("auto").await.header("x-sextant-model"), Some("small"));
+    let named = rig.chat("large").await;
+    assert_eq!(named.status, StatusCode::BAD_GATEWAY);
+    assert!(named.text().contains("the upstream's answer has no choices"), "{}", named.text());
+}
+
+#[tokio::test]
 async fn a_stream_that_fails_before_its_content_fails_over_unseen() {
     for behavior in ["cut-early", "stalling-early", "malformed-early", "overloaded-early"] {
         let models = [("large", behavior), ("small", "good")];

@@ -98,6 +98,7 @@ async fn answer(State(seen): State<Arc<Seen>>, body: Bytes) -> Response {
         "hanging" => std::future::pending().await,
         name if request["stream"] == true => events(name, &seen),
         "bare" => whole(&Value::Null),
+        "choiceless" => axum::Json(json!({ "choices": [], "usage": usage })).into_response(),
         _ => whole(&usage),
     }
 }
