@@ -10,7 +10,7 @@ use crate::fault::{Fault, FaultClass};
 /// What has been seen of one answer so far, buffered or streamed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tap {
-    /// The last usage that was not empty.
+    /// The last usage that was not empty, each of its numbers by itself.
     pub(crate) usage: Option<Usage>,
     /// The last finish reason that was not empty.
     pub(crate) finish_reason: Option<String>,
@@ -90,9 +90,16 @@ impl Tap {
     }
 
     fn usage_of(&mut self, chunk: &Value) -> bool {
-        let usage = chunk.get("usage").and_then(read_usage);
-        self.usage = usage.or(self.usage);
-        usage.is_some()
+        let Some(said) = chunk.get("usage").and_then(read_usage) else { return false };
+        let before = self.usage.unwrap_or_default();
+        let last = |said: Tokens, before: Tokens| if said.0 > 0 { said } else { before };
+        let prompt = last(said.prompt, before.prompt);
+        self.usage = Some(Usage {
+            prompt,
+            cached: last(said.cached, before.cached).min(prompt),
+            completion: last(said.completion, before.completion),
+        });
+        true
     }
 
     /// Reads one choice; whether it carries content.
@@ -122,11 +129,11 @@ fn count_chars(value: &Value) -> u64 {
     }
 }
 
-/// `null`, `{}` and all zeros are absent usage; numbers may be strings.
+/// `null`, `{}` and all zeros are absent usage; numbers may be strings or have a fraction of zero.
 fn read_usage(usage: &Value) -> Option<Usage> {
     let number = |path: &[&str]| {
         let value = path.iter().try_fold(usage, |value, key| value.get(key))?;
-        value.as_u64().or_else(|| value.as_str()?.parse().ok())
+        value.as_u64().or_else(|| value.as_str()?.parse().ok()).or_else(|| whole(value.as_f64()?))
     };
     let prompt = number(&["prompt_tokens"]).unwrap_or(0);
     let completion = number(&["completion_tokens"]).unwrap_or(0);
@@ -135,9 +142,21 @@ fn read_usage(usage: &Value) -> Option<Usage> {
         .unwrap_or(0);
     (prompt > 0 || completion > 0).then_some(Usage {
         prompt: Tokens(prompt),
-        cached: Tokens(cached.min(prompt)),
+        cached: Tokens(cached),
         completion: Tokens(completion),
     })
+}
+
+fn whole(number: f64) -> Option<u64> {
+    /// Up to here every whole number is one of the floats.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole and in range, checked first"
+    )]
+    ((0.0..=EXACT).contains(&number) && number.trunc().total_cmp(&number).is_eq())
+        .then_some(number as u64)
 }
 
 #[cfg(test)]
@@ -164,6 +183,16 @@ mod tests {
             tap.event(br#"{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#);
             assert_eq!(tap.usage, Some(usage(10, 8, 2)));
         }
+    }
+
+    #[test]
+    fn usage_may_come_in_pieces_and_as_floats() {
+        let mut tap = Tap::default();
+        tap.event(br#"{"choices":[],"usage":{"prompt_tokens":100.0,"prompt_cache_hit_tokens":8}}"#);
+        tap.event(br#"{"choices":[],"usage":{"prompt_tokens":null,"completion_tokens":20.0}}"#);
+        assert_eq!(tap.usage, Some(usage(100, 8, 20)));
+        tap.event(br#"{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":20.5}}"#);
+        assert_eq!(tap.usage, Some(usage(5, 5, 20)));
     }
 
     #[test]
