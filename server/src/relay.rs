@@ -154,14 +154,15 @@ impl Relay {
         if !self.held.is_empty() || self.state != State::Flowing {
             return Ok(());
         }
-        let limit = self.timeouts.idle.min(self.flight.left_of(self.timeouts.total));
+        let Timeouts { idle, total, .. } = self.timeouts;
+        let left = self.flight.left_of(total);
         let piece = tokio::select! {
             biased;
             () = self.flight.app.cutoff.cancelled() => {
                 let fault = Fault::new(FaultClass::Stopping, "the server is stopping");
                 return Err(("router_stopping", fault));
             }
-            piece = tokio::time::timeout(limit, self.body.next()) => piece,
+            piece = tokio::time::timeout(idle.min(left), self.body.next()) => piece,
         };
         match piece {
             Ok(Some(Ok(bytes))) => {
@@ -170,8 +171,12 @@ impl Relay {
             }
             Ok(Some(Err(fault))) => Err(("router_stream_cut", fault)),
             Ok(None) => self.take_rest(),
+            Err(_) if left < idle => {
+                let message = format!("the answer took longer than {} ms", total.as_millis());
+                Err(("router_upstream_timeout", Fault::new(FaultClass::Timeout, message)))
+            }
             Err(_) => {
-                let message = format!("the upstream sent nothing for {} ms", limit.as_millis());
+                let message = format!("the upstream sent nothing for {} ms", idle.as_millis());
                 Err(("router_stream_stalled", Fault::new(FaultClass::Timeout, message)))
             }
         }

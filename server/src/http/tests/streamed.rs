@@ -113,3 +113,13 @@ async fn a_client_that_goes_away_before_content_is_logged_too() {
     }
     assert_eq!(rig.log().await[0].get::<&str, _>("status"), "canceled");
 }
+
+#[tokio::test]
+async fn a_stream_that_outlasts_the_request_is_not_called_stalled() {
+    let rig = Rig::new(&[("m", "stalling")], "timeouts.total_ms = 200").await;
+    let body = streamed("m").to_string();
+    let (text, is_broken) = read(rig.send("POST", "/v1/chat/completions", body).await).await;
+    assert!(text.contains("the answer took longer than 200 ms") && is_broken, "{text}");
+    assert!(text.contains("router_upstream_timeout"), "{text}");
+    assert_eq!(rig.log().await[0].get::<&str, _>("status"), "interrupted");
+}
