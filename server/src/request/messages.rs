@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::RequestError;
@@ -36,8 +37,8 @@ enum Part {
 ///
 /// If `messages` is not a list of objects with at least one entry.
 pub(super) fn text_of(raw: &RawValue) -> Result<(String, u32), RequestError> {
-    let messages: Vec<Message> = serde_json::from_str(raw.get())
-        .map_err(|_| RequestError::new("messages", "messages must be a list of objects"))?;
+    let messages: Vec<Message> =
+        serde_json::from_str(raw.get()).map_err(|error| unreadable(&error))?;
     if messages.is_empty() {
         return Err(RequestError::new("messages", "messages must have at least 1 entry, got 0"));
     }
@@ -57,6 +58,17 @@ pub(super) fn text_of(raw: &RawValue) -> Result<(String, u32), RequestError> {
         }
     }
     Ok((text, u32::try_from(messages.len()).unwrap_or(u32::MAX)))
+}
+
+/// Says what is wrong. The words of a syntax error quote nothing.
+fn unreadable(error: &serde_json::Error) -> RequestError {
+    let message = match error.classify() {
+        Category::Data => "messages must be a list of objects, each member there once".to_owned(),
+        Category::Syntax | Category::Eof | Category::Io => {
+            format!("messages cannot be read: {error}")
+        }
+    };
+    RequestError::new("messages", message)
 }
 
 fn append(text: &mut String, content: &str) {

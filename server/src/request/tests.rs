@@ -68,6 +68,14 @@ fn what_cannot_be_read_is_refused_and_named() {
         (r#"{"model":1,"messages":[{}]}"#, "model must be a string"),
         (r#"{"model":"a"}"#, "messages is missing"),
         (r#"{"model":"a","messages":[]}"#, "messages must have at least 1 entry, got 0"),
+        (
+            r#"{"model":"a","messages":[{"content":"a","content":"b"}]}"#,
+            "messages must be a list of objects, each member there once",
+        ),
+        (
+            r#"{"model":"a","messages":[{"content":"\ud83d"}]}"#,
+            "messages cannot be read: unexpected end of hex escape at line 1 column 20",
+        ),
         (r#"{"model":"a","messages":[{}],"stream":3}"#, "stream must be true or false"),
         (
             r#"{"model":"a","messages":[{}],"m\u006fdel":"b"}"#,
