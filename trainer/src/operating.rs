@@ -44,7 +44,11 @@ impl std::str::FromStr for Target {
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Retention(value) => write!(f, "retention={value:.2}"),
+            // Two decimals, so that 0.9 is named like its neighbors; more only where they differ.
+            Self::Retention(value) if format!("{value:.2}").parse() == Ok(*value) => {
+                write!(f, "retention={value:.2}")
+            }
+            Self::Retention(value) => write!(f, "retention={value}"),
             Self::CostRatio(value) => write!(f, "cost-ratio={value}"),
             Self::Lambda(value) => write!(f, "lambda={value}"),
         }
@@ -133,8 +137,9 @@ fn value(problem: &Problem, held: &[Held], arm: &dyn Fn(&Held) -> usize) -> (f64
 impl Curve {
     /// Values every λ on held-out rows.
     ///
-    /// On an outcome table the rows that every model answered are averaged. On a log each λ is
-    /// valued by the doubly robust estimate with the held-out scores as its reward model.
+    /// On an outcome table the rows that every model answered are averaged, and the costs of those
+    /// whose every price is known. On a log each λ is valued by the doubly robust estimate with the
+    /// held-out scores as its reward model.
     pub fn new(problem: &Problem, held: &[Held], reference: Reference) -> Self {
         let (best_quality, best_cost) = value(problem, held, &|_| reference.model);
         let points = sweep()
@@ -153,9 +158,9 @@ impl Curve {
         Self { points }
     }
 
-    /// The point for a target.
+    /// The point for a target. A point of unknown cost is taken for the dearest.
     pub fn point(&self, target: Target) -> OperatingPoint {
-        let cost = |point: &&Point| point.cost_ratio.unwrap_or(0.0);
+        let cost = |point: &&Point| point.cost_ratio.unwrap_or(f64::INFINITY);
         let best = || {
             // The highest quality, then the lowest cost.
             self.points.iter().max_by(|a, b| {
@@ -219,7 +224,14 @@ fn value_table(
     let rows = if complete.is_empty() { held.iter().collect() } else { complete };
     let cells: Vec<_> = rows.iter().map(|held| problem.cell(held.row, arm(held))).collect();
     let quality = mean(cells.iter().filter_map(|cell| cell.quality).map(f64::from));
-    let costs: Option<Vec<f64>> = cells.iter().map(|cell| cell.cost).collect();
+    // One unknown cost must not hide the others, nor may it count for one λ and not for another.
+    let cost = |held: &Held, model: usize| problem.cell(held.row, model).cost;
+    let is_priced = |model: &usize| rows.iter().any(|held| cost(held, *model).is_some());
+    let priced: Vec<usize> = (0..problem.n_models()).filter(is_priced).collect();
+    let is_known = |held: &&Held| priced.iter().all(|model| cost(held, *model).is_some());
+    let known = rows.iter().zip(&cells).filter(|(held, _)| is_known(held));
+    let costs: Option<Vec<f64>> = known.map(|(_, cell)| cell.cost).collect();
+    let costs = costs.filter(|costs| !costs.is_empty());
     (quality, costs.map(|costs| mean(costs.into_iter())))
 }
 
@@ -245,80 +257,4 @@ fn value_log(problem: &Problem, held: &[Held], arm: &dyn Fn(&Held) -> usize) -> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::problem::Cell;
-
-    /// Two models at costs 1 and 4; the dear one is right always, the cheap one on half the rows,
-    /// and the scores know on which.
-    fn problem() -> (Problem, Vec<Held>) {
-        let mut problem = Problem {
-            models: ["cheap", "dear"].map(|id| router_core::ModelId::new(id).unwrap()).to_vec(),
-            ..Problem::default()
-        };
-        let mut held = Vec::new();
-        for row in 0..100 {
-            let easy = f64::from(row % 2);
-            for (quality, cost) in [(easy, 1.0), (1.0, 4.0)] {
-                #[expect(clippy::cast_possible_truncation, reason = "0 or 1")]
-                let quality = Some(quality as f32);
-                problem.cells.push(Cell { quality, cost: Some(cost), latency_ms: None });
-            }
-            held.push(Held {
-                row: usize::try_from(row).unwrap(),
-                score: vec![0.2 + 0.6 * easy, 0.9],
-                cost: vec![Some(1.0), Some(4.0)],
-            });
-        }
-        (problem, held)
-    }
-
-    const DEAR: Reference = Reference { model: 1, cost: 4.0 };
-
-    #[test]
-    fn the_cheapest_point_that_keeps_the_target_is_chosen() {
-        let (problem, held) = problem();
-        let curve = Curve::new(&problem, &held, DEAR);
-        let point = curve.point(Target::Retention(1.0));
-        // Easy rows go to the cheap model: 0.8 − λ/4 > 0.9 − λ from λ = 0.134 on.
-        assert!(point.reached && (point.retention - 1.0).abs() < 1e-12);
-        assert!((point.cost_ratio.unwrap() - 0.625).abs() < 1e-12);
-        assert!(point.lambda > 0.13 && point.lambda < 0.94, "{}", point.lambda);
-        assert!((curve.point(Target::CostRatio(0.3)).retention - 0.5).abs() < 1e-12);
-        let unreachable = curve.point(Target::Retention(1.5));
-        assert!(!unreachable.reached && (unreachable.retention - 1.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn a_log_is_valued_without_bias_whatever_the_scores_say() {
-        let (mut problem, mut held) = problem();
-        // Each row twice, once drawn each way with probability 1/2: the truth exactly.
-        let mut cells = Vec::new();
-        let mut doubled = Vec::new();
-        for (i, one) in held.iter_mut().enumerate() {
-            one.score = vec![0.3, 0.3001];
-            for model in 0..2 {
-                let mut row = vec![Cell::default(); 2];
-                row[model] = problem.cell(i, model);
-                cells.extend(row);
-                problem.drawn.push(crate::problem::Drawn { model, propensity: 0.5 });
-                doubled.push(Held { row: 2 * i + model, ..one.clone() });
-            }
-        }
-        problem.cells = cells;
-        let curve = Curve::new(&problem, &doubled, DEAR);
-        let cheapest = curve.point(Target::CostRatio(0.3));
-        assert!((cheapest.retention - 0.5).abs() < 1e-9, "{cheapest:?}");
-        assert!((cheapest.cost_ratio.unwrap() - 0.25).abs() < 1e-9);
-    }
-
-    #[test]
-    fn targets_are_read_and_refused() {
-        assert_eq!("retention=0.95".parse(), Ok(Target::Retention(0.95)));
-        assert_eq!("cost-ratio=0.4".parse(), Ok(Target::CostRatio(0.4)));
-        assert_eq!("lambda=0.2".parse(), Ok(Target::Lambda(0.2)));
-        for bad in ["retention=0", "retention=3", "lambda=-1", "speed=1", "retention", "lambda=x"] {
-            assert!(bad.parse::<Target>().is_err(), "{bad}");
-        }
-    }
-}
+mod tests;
