@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use router_core::{LoggedDecision, ModelId, OutcomeTable, Status};
+use router_core::{LoggedDecision, ModelId, OutcomeTable, Propensity, Status};
 
 /// A selection of models, as written in `--models`.
 ///
@@ -43,6 +43,12 @@ pub enum SelectError {
     /// A log has one model's answer to each request.
     #[error("--models: complete and common need an outcome table, got a log")]
     NoTable,
+    /// The propensity among the kept models is unknown.
+    #[error(
+        "--models leaves decisions out, so each of the others needs eligible and pmf, but request \
+         {0} has none"
+    )]
+    NoPmf(String),
     /// Nothing is left.
     #[error(
         "--models keeps {n_models} models and {n_requests} requests, at least 1 of each is needed"
@@ -113,12 +119,14 @@ impl ModelSelection {
         })
     }
 
-    /// The selected part of a log: the decisions that drew a kept model. `priced` looks at answers
-    /// only, since a call that failed has no cost.
+    /// The selected part of a log: the decisions that drew a kept model, with the probability with
+    /// which each was drawn among the kept ones. `priced` looks at answers only, since a call that
+    /// failed has no cost.
     ///
     /// # Errors
     ///
-    /// If a name or glob fits no model, nothing is left, or `complete` or `common` is asked for.
+    /// If a name or glob fits no model, nothing is left, `complete` or `common` is asked for, or a
+    /// decision must be left out and another one does not say how likely the kept models were.
     pub fn select_log(
         &self,
         mut log: Vec<LoggedDecision>,
@@ -135,9 +143,13 @@ impl ModelSelection {
             .collect();
         let keeps =
             |model: &ModelId| self.names(model) && !(self.is_priced && unpriced.contains(model));
+        let n_before = log.len();
         log.retain(|row| keeps(&row.model));
         if log.is_empty() {
             return Err(SelectError::NothingLeft { n_models: 0, n_requests: 0 });
+        }
+        if log.len() < n_before {
+            log.iter_mut().try_for_each(|row| condition(row, &keeps))?;
         }
         Ok(log)
     }
@@ -170,6 +182,20 @@ impl ModelSelection {
         }
         Ok(())
     }
+}
+
+/// The decision, given that a kept model was drawn: probabilities over their sum.
+fn condition(
+    row: &mut LoggedDecision,
+    keeps: &impl Fn(&ModelId) -> bool,
+) -> Result<(), SelectError> {
+    row.pmf.retain(|(model, _)| keeps(model));
+    let kept: f64 = row.pmf.iter().map(|(_, probability)| probability).sum();
+    let drawn = (row.propensity.get() / kept).min(1.0);
+    row.propensity = Propensity::try_from(drawn)
+        .map_err(|_| SelectError::NoPmf(row.request.request_id.clone()))?;
+    row.pmf.iter_mut().for_each(|(_, probability)| *probability /= kept);
+    Ok(())
 }
 
 /// Refuses a table with fewer than two models: there is nothing to choose between.
@@ -276,6 +302,37 @@ mod tests {
         assert_eq!(refused("gpt-*"), "--models: gpt-* is none of the 2 models (large, small)");
         assert!(refused("complete").contains("need an outcome table, got a log"));
         assert!(refused("priced,!small").starts_with("--models keeps 0 models"));
+    }
+
+    #[test]
+    fn a_propensity_is_that_among_the_kept_models() {
+        let three = ["large", "small", "tiny"].map(|name| ModelId::new(name).unwrap());
+        let drawn = |id: &str, model: &str, pmf: [f64; 3]| {
+            let at = three.iter().position(|name| name.as_str() == model).unwrap();
+            LoggedDecision {
+                pmf: three.iter().cloned().zip(pmf).collect(),
+                ..decision(id, model, pmf[at])
+            }
+        };
+        let log = || {
+            vec![
+                drawn("r1", "small", [0.5, 0.3, 0.2]),
+                drawn("r2", "large", [0.5, 0.3, 0.2]),
+                drawn("r3", "tiny", [0.5, 0.3, 0.2]),
+            ]
+        };
+        let kept = "!tiny".parse::<ModelSelection>().unwrap().select_log(log()).unwrap();
+        for (row, propensity) in kept.iter().zip([0.375, 0.625]) {
+            assert!((row.propensity.get() - propensity).abs() < 1e-12, "{row:?}");
+            assert_eq!(row.pmf.len(), 2);
+            assert!((row.pmf.iter().map(|(_, p)| p).sum::<f64>() - 1.0).abs() < 1e-12);
+        }
+        let all = ModelSelection::default().select_log(log()).unwrap();
+        assert_eq!(all, log());
+        let mut unknown = log();
+        unknown[1].pmf.clear();
+        let error = "!tiny".parse::<ModelSelection>().unwrap().select_log(unknown).unwrap_err();
+        assert!(error.to_string().ends_with("request r2 has none"), "{error}");
     }
 
     #[test]
