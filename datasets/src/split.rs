@@ -1,5 +1,6 @@
 //! Folds that never separate a group.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use router_core::RequestRow;
@@ -41,6 +42,22 @@ pub fn fold_of(request: &RequestRow, folds: Folds) -> Option<i32> {
     }
 }
 
+/// A group whose requests are in two folds of the column, with these folds: it would be on both
+/// sides of a split.
+pub fn divided_group<'a>(
+    requests: impl Iterator<Item = &'a RequestRow>,
+) -> Option<(&'a str, i32, i32)> {
+    let mut first = BTreeMap::new();
+    for request in requests {
+        let Some(fold) = request.fold else { continue };
+        let seen = *first.entry(request.group.as_str()).or_insert(fold);
+        if seen != fold {
+            return Some((&request.group, seen, fold));
+        }
+    }
+    None
+}
+
 /// The first 8 hex digits of SHA-256(group), as a number.
 pub fn hash_of(group: &str) -> u32 {
     let digest = Sha256::digest(group.as_bytes());
@@ -78,6 +95,19 @@ mod tests {
         assert_eq!(hash_of("abc"), 0xba78_16bf);
         assert_eq!(fold_of(&request, Folds::Hash(5)), Some((0xba78_16bf_u32 % 5) as i32));
         assert_eq!(fold_of(&request, Folds::Column), Some(3));
+    }
+
+    #[test]
+    fn a_group_in_two_folds_is_found() {
+        let request = |group: &str, fold| RequestRow {
+            group: group.to_owned(),
+            fold,
+            ..RequestRow::default()
+        };
+        let mut rows = vec![request("a", Some(0)), request("b", Some(1)), request("a", None)];
+        assert_eq!(divided_group(rows.iter()), None);
+        rows.push(request("b", Some(4)));
+        assert_eq!(divided_group(rows.iter()), Some(("b", 1, 4)));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! From files to a run folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
-use datasets::{Dataset, Folds, Opened};
-use router_core::{DataSource, FoldKind, Weights, artifact};
+use anyhow::{Context, Result, bail, ensure};
+use datasets::{Dataset, Folds, Opened, divided_group};
+use router_core::{DataSource, FoldKind, RequestRow, Weights, artifact};
 use serde::Serialize;
 
 use crate::build::{Built, Recipe};
@@ -70,7 +70,9 @@ pub type Progress<'a> = &'a dyn Fn(usize, usize);
 pub fn fit(opened: Opened, config: &Config, progress: Progress<'_>) -> Result<Fitted> {
     let data = select(opened.data, config)?;
     let wanted = config.folds()?;
-    let folds = wanted.unwrap_or_else(|| default_folds(&data));
+    let requests = requests(&data);
+    let folds = wanted.unwrap_or_else(|| default_folds(&requests));
+    check_groups(&requests, folds)?;
     let mut problem = Problem::new(&data, folds)?;
     drop(data);
     if config.shuffle_labels {
@@ -114,11 +116,7 @@ pub fn fit(opened: Opened, config: &Config, progress: Progress<'_>) -> Result<Fi
 /// If a file cannot be written.
 pub fn write(out: &Path, fitted: &Fitted, config: &Config) -> Result<()> {
     let folds = out.join("folds");
-    // Fold routers of an earlier run would be taken for this one's.
-    if folds.exists() {
-        std::fs::remove_dir_all(&folds)
-            .with_context(|| format!("cannot clear {}", folds.display()))?;
-    }
+    clear(&folds).with_context(|| format!("cannot clear {}", folds.display()))?;
     let write = |path: &Path, bytes: &[u8]| {
         let parent = path.parent().unwrap_or(out);
         std::fs::create_dir_all(parent)
@@ -135,6 +133,22 @@ pub fn write(out: &Path, fitted: &Fitted, config: &Config) -> Result<()> {
     write(&out.join("metrics.json"), json.as_bytes())
 }
 
+/// Removes the fold routers of an earlier run, which would be taken for this one's, and nothing
+/// else: the folder may be the user's.
+fn clear(folds: &Path) -> std::io::Result<()> {
+    if !folds.exists() {
+        return Ok(());
+    }
+    for entry in folds.read_dir()? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("fold-") && name.ends_with(".safetensors") {
+            std::fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
 fn bytes(built: Built) -> Result<Vec<u8>> {
     Ok(artifact::to_bytes(built.manifest, Weights::Linear(Box::new(built.parts)))?)
 }
@@ -147,13 +161,34 @@ fn select(data: Dataset, config: &Config) -> Result<Dataset> {
     })
 }
 
-/// The column, if every request has a fold, else five folds by hash.
-fn default_folds(data: &Dataset) -> Folds {
-    let has_all = match data {
-        Dataset::Table(table) => table.requests.iter().all(|request| request.fold.is_some()),
-        Dataset::Log(log) => log.iter().all(|row| row.request.fold.is_some()),
-    };
-    if has_all { Folds::Column } else { Folds::Hash(5) }
+fn requests(data: &Dataset) -> Vec<&RequestRow> {
+    match data {
+        Dataset::Table(table) => table.requests.iter().collect(),
+        Dataset::Log(log) => log.iter().map(|row| &row.request).collect(),
+    }
+}
+
+/// The column, if every request has a fold, there are at least two and none divides a group; else
+/// five folds by hash.
+fn default_folds(requests: &[&RequestRow]) -> Folds {
+    let folds: BTreeSet<Option<i32>> = requests.iter().map(|request| request.fold).collect();
+    let is_good = folds.len() >= 2
+        && !folds.contains(&None)
+        && divided_group(requests.iter().copied()).is_none();
+    if is_good { Folds::Column } else { Folds::Hash(5) }
+}
+
+/// Refuses a column that would put requests of one group on both sides of a split.
+fn check_groups(requests: &[&RequestRow], folds: Folds) -> Result<()> {
+    let divided = divided_group(requests.iter().copied()).filter(|_| folds == Folds::Column);
+    if let Some((group, a, b)) = divided {
+        bail!(
+            "fold must not divide a group, but group {group} is in folds {a} and {b}, so its \
+             requests would be judged by a router that saw others of them; --cross-fit 5 deals \
+             whole groups"
+        );
+    }
+    Ok(())
 }
 
 fn model_named(problem: &Problem, name: &str) -> Result<usize> {
@@ -190,5 +225,50 @@ fn metrics(problem: &Problem, built: &Built, config: &Config) -> Metrics {
         stack: built.stack,
         penalties: config.penalties.clone(),
         reliability: names.zip(maps).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(group: &str, fold: Option<i32>) -> RequestRow {
+        RequestRow { group: group.to_owned(), fold, ..RequestRow::default() }
+    }
+
+    #[test]
+    fn the_column_deals_folds_unless_it_cannot() {
+        let of = |rows: &[RequestRow]| default_folds(&rows.iter().collect::<Vec<_>>());
+        let good = [request("a", Some(0)), request("b", Some(1))];
+        assert_eq!(of(&good), Folds::Column);
+        for bad in [
+            [request("a", Some(0)), request("b", Some(0))],
+            [request("a", Some(0)), request("b", None)],
+            [request("a", Some(0)), request("a", Some(1))],
+        ] {
+            assert_eq!(of(&bad), Folds::Hash(5));
+        }
+    }
+
+    #[test]
+    fn a_column_that_divides_a_group_is_refused() {
+        let rows = [request("a", Some(0)), request("a", Some(3))];
+        let rows: Vec<&RequestRow> = rows.iter().collect();
+        let error = check_groups(&rows, Folds::Column).unwrap_err().to_string();
+        assert!(error.contains("group a is in folds 0 and 3"), "{error}");
+        assert!(check_groups(&rows, Folds::Hash(5)).is_ok());
+    }
+
+    #[test]
+    fn only_fold_routers_are_cleared() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["fold-0.safetensors", "fold-12.safetensors", "notes.txt"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        clear(folder.path()).unwrap();
+        let left: Vec<_> =
+            folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["notes.txt"]);
+        assert!(clear(&folder.path().join("none")).is_ok());
     }
 }
