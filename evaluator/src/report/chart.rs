@@ -77,7 +77,8 @@ fn plain(policy: &PolicyReport) -> Vec<Point> {
 }
 
 /// Cost against quality: routers with their bands, baselines, single models with their intervals.
-/// `None` if costs are unknown.
+/// `None` if costs are unknown or all 0, which no logarithm can show; a single cost of 0 lies on
+/// the left edge.
 ///
 /// # Errors
 ///
@@ -94,13 +95,17 @@ pub fn frontier(report: &Report) -> Result<Option<String>, ChartError> {
         .iter()
         .filter_map(|model| Some(Point { cost: model.cost?, quality: model.quality }));
     let points: Vec<Point> = all.chain(singles).filter(|point| point.cost > 0.0).collect();
+    if points.is_empty() {
+        return Ok(None);
+    }
     let fold = |of: fn(&Point) -> f64| {
         let values = || points.iter().map(of);
         (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max))
     };
     let ((c_lo, c_hi), (q_lo, q_hi)) = (fold(|p| 1000.0 * p.cost), fold(|p| p.quality));
     let margin = 0.06 * (q_hi - q_lo).max(0.01);
-    let x = ((c_lo / 1.25)..(c_hi * 1.25)).log_scale();
+    let left = c_lo / 1.25;
+    let x = (left..(c_hi * 1.25)).log_scale();
     let y = (q_lo - margin).max(0.0)..(q_hi + margin).min(1.0);
     svg("the frontier", (980, 540), |area| {
         let plot = legend(area, shown.iter().rev().map(|policy| entry(report, policy)))?;
@@ -122,7 +127,7 @@ pub fn frontier(report: &Report) -> Result<Option<String>, ChartError> {
             .y_label_formatter(&|quality| format!("{quality:.2}"))
             .draw()?;
         for model in &report.models {
-            let Some(cost) = model.cost.map(|cost| 1000.0 * cost) else { continue };
+            let Some(cost) = model.cost.map(|cost| (1000.0 * cost).max(left)) else { continue };
             let (low, high) = model.band.unwrap_or((model.quality, model.quality));
             chart.draw_series(LineSeries::new([(cost, low), (cost, high)], ZERO.mix(0.55)))?;
             chart.draw_series([Circle::new((cost, model.quality), 3, ZERO.filled())])?;
@@ -130,15 +135,15 @@ pub fn frontier(report: &Report) -> Result<Option<String>, ChartError> {
         for policy in &shown {
             let color = color_of(report, policy);
             let is_router = report.routers.iter().any(|router| router.name == policy.name);
+            let curve = within(&policy.curve, left / 1000.0);
             if is_router {
                 chart.draw_series(std::iter::once(Polygon::new(
-                    band(&policy.curve),
+                    band(&curve),
                     color.mix(0.14).filled(),
                 )))?;
             }
-            let hull = Hull::new(&plain(policy));
             let line: Vec<(f64, f64)> =
-                if policy.name == "zero_router" { mixed(&hull) } else { staircase(&policy.curve) };
+                if policy.name == "zero_router" { mixed(&curve) } else { staircase(&curve) };
             let width = if is_router { 3 } else { 2 };
             chart.draw_series(LineSeries::new(line, color.stroke_width(width)))?;
             if is_router {
@@ -188,6 +193,15 @@ fn dollars(value: &f64) -> String {
     }
 }
 
+/// The points of a curve, none left of `cost` dollars per request.
+fn within(curve: &[CurvePoint], cost: f64) -> Vec<CurvePoint> {
+    let mut moved = curve.to_vec();
+    for at in &mut moved {
+        at.point.cost = at.point.cost.max(cost);
+    }
+    moved
+}
+
 /// The points of a sweep from cheap to dear, without those that cost more for less.
 fn staircase(curve: &[CurvePoint]) -> Vec<(f64, f64)> {
     ordered(curve).iter().map(|at| (1000.0 * at.point.cost, at.point.quality)).collect()
@@ -205,8 +219,9 @@ fn ordered(curve: &[CurvePoint]) -> Vec<CurvePoint> {
     sorted
 }
 
-/// A hull with the mixes between its corners: straight in cost, curved in its logarithm.
-fn mixed(hull: &Hull) -> Vec<(f64, f64)> {
+/// The hull of a curve with the mixes between its corners: straight in cost, curved in its logarithm.
+fn mixed(curve: &[CurvePoint]) -> Vec<(f64, f64)> {
+    let hull = Hull::new(&curve.iter().map(|at| at.point).collect::<Vec<_>>());
     let (Some(first), Some(last)) = (hull.points().first(), hull.points().last()) else {
         return Vec::new();
     };
@@ -240,7 +255,8 @@ fn marks(policy: &PolicyReport, report: &Report) -> Vec<(f64, f64, String)> {
                 policy.validated.iter().find(|p| p.name == format!("retention={target}"))?;
             let x = 1000.0 * cost * point.cost_ratio?.value;
             let percent = target.trim_start_matches("0.");
-            Some((x, quality * point.retention?.value, format!("{percent} %")))
+            let mark = (x, quality * point.retention?.value, format!("{percent} %"));
+            (x > 0.0).then_some(mark)
         })
         .collect()
 }
@@ -334,3 +350,6 @@ pub fn two_model(report: &Report) -> Result<Option<String>, ChartError> {
     })
     .map(Some)
 }
+
+#[cfg(test)]
+mod tests;
