@@ -1,22 +1,25 @@
 //! Routers and baselines on one outcome table: `evaluator benchmark`.
 
 mod detail;
+mod error;
 mod lineup;
 mod tasks;
 
 use std::path::PathBuf;
 
-use datasets::{Dataset, DatasetError, Folds, ModelSelection, Opened, SelectError};
+use datasets::{Dataset, Folds, ModelSelection, Opened, SelectError};
 use router_core::{ModelId, OutcomeTable};
 
 use crate::bootstrap::{Interval, interval};
-use crate::judge::{self, JudgeError, Judged};
+use crate::judge::{self, Judged};
 use crate::metric::{Metric, Missing};
-use crate::panel::{Panel, PanelError, pair_of};
+use crate::panel::{Panel, pair_of};
 use crate::policy::{Plan, Policy, Roles};
 use crate::report::{CurvePoint, Difference, PolicyReport, Report, ValidatedReport};
 use crate::split::{Splits, best_single, cheapest_single, folds_of};
 use crate::study::Study;
+
+pub use error::BenchmarkError;
 
 /// What to benchmark, and how.
 #[derive(Clone, Debug)]
@@ -51,35 +54,6 @@ impl Default for Options {
     }
 }
 
-/// Why there is no report.
-#[derive(Debug, thiserror::Error)]
-pub enum BenchmarkError {
-    /// Data cannot be read.
-    #[error(transparent)]
-    Dataset(#[from] DatasetError),
-    /// Models cannot be selected.
-    #[error(transparent)]
-    Select(#[from] SelectError),
-    /// No complete case.
-    #[error(transparent)]
-    Panel(#[from] PanelError),
-    /// A router cannot be judged.
-    #[error(transparent)]
-    Judge(#[from] JudgeError),
-    /// Partial information.
-    #[error(
-        "a benchmark needs an outcome table (each model's answer to each request), but {0} is a \
-         log (only the drawn model's)"
-    )]
-    Log(String),
-    /// No router.
-    #[error("at least 1 router is needed, got 0")]
-    NoRouter,
-    /// Too few draws.
-    #[error("replicates must be at least 2, got {0}")]
-    Replicates(usize),
-}
-
 /// Values routers and all baselines on the complete cases of a table.
 ///
 /// # Errors
@@ -95,15 +69,16 @@ pub fn benchmark(opened: &Opened, options: &Options) -> Result<Report, Benchmark
     }
     // Before fold routers are asked for, which a log does not need.
     table(opened)?;
-    let routers = options
+    let mut routers = options
         .routers
         .iter()
         .map(|path| judge::load(path, &opened.sources))
         .collect::<Result<Vec<_>, _>>()?;
+    lineup::tell_apart(&mut routers);
     let panel = panel(opened, options, &routers)?;
     let fit_panel = match options.fit_data.is_empty() {
         true => None,
-        false => Some(fit_panel(&options.fit_data, &panel)?),
+        false => Some(fit_panel(opened, &options.fit_data, &panel)?),
     };
     let asked = routers.iter().find_map(|router| router.folds);
     let folds = folds_of(&panel, asked);
@@ -111,6 +86,9 @@ pub fn benchmark(opened: &Opened, options: &Options) -> Result<Report, Benchmark
         Some(fitted) => Splits::apart(fitted, &panel),
         None => Splits::crossed(&panel, folds),
     };
+    if splits.parts.iter().any(|part| part.fit.is_empty()) {
+        return Err(BenchmarkError::OneFold(panel.n()));
+    }
     let roles = roles(&panel, options);
     let policies = lineup::lineup(&panel, &splits, &routers, roles)?;
     let study = Study::new(&panel, &policies, roles);
@@ -169,8 +147,17 @@ fn known_to_all(table: &OutcomeTable, routers: &[Judged]) -> Result<ModelSelecti
     if names.is_empty() { Ok(ModelSelection::default()) } else { names.join(",").parse() }
 }
 
-fn fit_panel(paths: &[PathBuf], judged: &Panel) -> Result<Panel, BenchmarkError> {
+fn fit_panel(
+    judged_data: &Opened,
+    paths: &[PathBuf],
+    judged: &Panel,
+) -> Result<Panel, BenchmarkError> {
     let opened = datasets::open(paths)?;
+    let is_judged =
+        |s: &&datasets::Source| judged_data.sources.iter().any(|j| j.sha256 == s.sha256);
+    if let Some(source) = opened.sources.iter().find(is_judged) {
+        return Err(BenchmarkError::FitDataJudged(source.name.clone()));
+    }
     let names: Vec<&str> = judged.models.iter().map(ModelId::as_str).collect();
     let selection: ModelSelection = names.join(",").parse()?;
     Ok(Panel::new(&selection.select(table(&opened)?)?)?)

@@ -54,7 +54,7 @@ pub enum JudgeError {
         data: String,
     },
     /// Fold routers do not fit together.
-    #[error("{0} must be a fold router of the same cross-fit as its neighbors")]
+    #[error("{0} must be a fold router of the same data and cross-fit as its neighbors")]
     Mixed(PathBuf),
     /// A request has no router that did not see it.
     #[error("router {router} has no fold router for request {request} (fold {fold:?})")]
@@ -76,8 +76,8 @@ pub enum JudgeError {
     },
 }
 
-/// Loads a router: a run folder of the trainer, or an artifact. Its fold routers are taken if it
-/// was fitted on one of the `sources` that it will be judged on.
+/// Loads a router: a run folder of the trainer, or an artifact. The fold routers beside it are
+/// taken if it was fitted on one of the `sources` that it will be judged on.
 ///
 /// # Errors
 ///
@@ -94,7 +94,8 @@ pub fn load(path: &Path, sources: &[Source]) -> Result<Judged, JudgeError> {
         return Ok(Judged { name, folds: None, routers: BTreeMap::from([(0, router)]) });
     };
     let refused = JudgeError::Seen { router: name.clone(), data: data.name.clone() };
-    let Some(files) = fold_files(&path.join("folds")) else { return Err(refused) };
+    let folder = file.parent().unwrap_or(path).join("folds");
+    let Some(files) = fold_files(&folder) else { return Err(refused) };
     let mut routers = BTreeMap::new();
     let mut cut = None;
     for file in files {
@@ -103,7 +104,9 @@ pub fn load(path: &Path, sources: &[Source]) -> Result<Judged, JudgeError> {
             return Err(JudgeError::Mixed(file));
         };
         let folds = folds(fit);
-        if cut.is_some_and(|cut| cut != folds) {
+        // Fold routers of other data may have seen what these should not.
+        let is_of_other_data = router.manifest().provenance.data != *fitted;
+        if is_of_other_data || cut.is_some_and(|cut| cut != folds) {
             return Err(JudgeError::Mixed(file));
         }
         cut = Some(folds);

@@ -25,9 +25,12 @@ pub struct Splits<'a> {
 }
 
 /// The folds of a panel: as asked, else the column if every request has one, else five by hash.
+/// Five by hash, too, where all requests would be in one fold: nothing could be learned on others.
 pub fn folds_of(panel: &Panel, asked: Option<Folds>) -> Folds {
     let has_all = panel.requests.iter().all(|request| request.fold.is_some());
-    asked.unwrap_or(if has_all { Folds::Column } else { Folds::Hash(5) })
+    let folds = asked.unwrap_or(if has_all { Folds::Column } else { Folds::Hash(5) });
+    let names = assign(panel, folds);
+    if names.iter().all(|name| Some(name) == names.first()) { Folds::Hash(5) } else { folds }
 }
 
 /// The fold of every request; a request without one is put by the hash of its group.
@@ -78,4 +81,24 @@ pub fn cheapest_single(means: &[(f64, f64)]) -> usize {
         means[*a].1.total_cmp(&means[*b].1).then(means[*b].0.total_cmp(&means[*a].0))
     };
     (0..means.len()).min_by(by).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::panel;
+
+    #[test]
+    fn a_column_of_one_fold_divides_nothing_so_the_hash_does() {
+        let mut panel = panel(&[&[0.0, 1.0] as &[f64]; 40], &[1.0, 2.0]);
+        assert_eq!(folds_of(&panel, None), Folds::Column);
+        for request in &mut panel.requests {
+            request.fold = Some(3);
+        }
+        for asked in [None, Some(Folds::Column)] {
+            let splits = Splits::crossed(&panel, folds_of(&panel, asked));
+            assert!(splits.parts.len() > 1);
+            assert!(splits.parts.iter().all(|part| !part.fit.is_empty()));
+        }
+    }
 }

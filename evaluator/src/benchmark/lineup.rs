@@ -1,5 +1,7 @@
 //! The policies of a benchmark: routers first, then every baseline.
 
+use std::collections::BTreeSet;
+
 use crate::baseline::{self, Singles, knn::knn, lookup::lookup};
 use crate::judge::{JudgeError, Judged};
 use crate::panel::Panel;
@@ -8,6 +10,33 @@ use crate::split::Splits;
 
 /// The operating point at which single-point figures of a router are read.
 const BALANCED: [&str; 2] = ["retention=0.95", "balanced"];
+
+/// Names of baselines, which no router may have.
+const BASELINES: [&str; 10] = [
+    "best_single",
+    "cheapest_single",
+    "random_mix",
+    "uniform",
+    "zero_router",
+    "lookup",
+    "token_heuristic",
+    "knn",
+    "length",
+    "oracle",
+];
+
+/// Numbers routers whose name is taken: a report finds policies by their names.
+pub(super) fn tell_apart(routers: &mut [Judged]) {
+    let mut taken: BTreeSet<String> = BASELINES.map(ToOwned::to_owned).into();
+    for router in routers {
+        let name = router.name.clone();
+        let mut number = 2;
+        while !taken.insert(router.name.clone()) {
+            router.name = format!("{name}-{number}");
+            number += 1;
+        }
+    }
+}
 
 pub(super) fn lineup(
     panel: &Panel,

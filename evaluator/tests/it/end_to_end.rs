@@ -175,3 +175,55 @@ fn without_costs_there_are_no_cost_figures() {
     assert!(router.metric(Metric::GapClosed).is_none());
     assert!(report.cheapest.is_none());
 }
+
+#[test]
+fn an_artifact_is_judged_by_the_fold_routers_beside_it_and_by_no_others() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = run_folder(root.path(), SHA, 5);
+    let report = report(folder.join("router.safetensors"));
+    assert!(report.routers[0].note.contains("the fold router that did not see it"));
+    // One that an earlier run left, fitted on other data.
+    let stale = folder.join("folds").join("fold-3.safetensors");
+    std::fs::write(stale, artifact("another file", Some(3))).unwrap();
+    let error = benchmark(&opened(), &options(folder)).unwrap_err().to_string();
+    assert!(error.contains("fold-3.safetensors must be a fold router of the same data"), "{error}");
+}
+
+#[test]
+fn routers_of_one_name_are_told_apart_from_each_other_and_from_baselines() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = run_folder(root.path(), SHA, 5);
+    let oracle = root.path().join("oracle");
+    std::fs::rename(run_folder(&root.path().join("other"), SHA, 5), &oracle).unwrap();
+    let routers = vec![folder.clone(), folder, oracle];
+    let options = Options { routers, replicates: 2, ..Options::default() };
+    let report = benchmark(&opened(), &options).unwrap();
+    let names: Vec<&str> = report.routers.iter().map(|router| router.name.as_str()).collect();
+    assert_eq!(names, ["run", "run-2", "oracle-2"]);
+}
+
+#[test]
+fn baselines_are_not_judged_on_what_they_saw() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("logs.parquet");
+    let Dataset::Table(table) = opened().data else { unreachable!() };
+    datasets::write::write_table(&table, &file).unwrap();
+    let opened = datasets::open(std::slice::from_ref(&file)).unwrap();
+    let router = run_folder(root.path(), &opened.sources[0].sha256, 5);
+    let options = Options { fit_data: vec![file], ..options(router) };
+    let error = benchmark(&opened, &options).unwrap_err().to_string();
+    assert!(error.starts_with("--fit-data logs.parquet is judged, too"), "{error}");
+}
+
+#[test]
+fn baselines_need_requests_to_be_fitted_on() {
+    let root = tempfile::tempdir().unwrap();
+    let mut opened = opened();
+    if let Dataset::Table(table) = &mut opened.data {
+        for request in &mut table.requests {
+            (request.group, request.fold) = ("one".to_owned(), Some(0));
+        }
+    }
+    let error = benchmark(&opened, &options(run_folder(root.path(), SHA, 5))).unwrap_err();
+    assert!(error.to_string().starts_with("all 60 requests are in one fold"), "{error}");
+}
