@@ -180,6 +180,7 @@ async fn an_empty_configuration_serves_and_says_what_is_missing() {
     let got = rig.chat("auto").await;
     assert_eq!(got.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(got.text().contains("add [[models]]"), "{}", got.text());
+    assert_eq!(got.header("x-should-retry"), Some("false"));
     assert_eq!(rig.get("/healthz").await.status, StatusCode::OK);
     let ready = rig.get("/readyz").await.json();
     assert_eq!((&ready["status"], &ready["upstreams"]), (&json!("degraded"), &json!([])));
@@ -198,6 +199,10 @@ async fn what_is_not_there_is_told_in_openai_shape() {
         assert_eq!(got.status.as_u16(), status);
         assert_eq!(got.json()["error"]["code"], code);
         assert!(got.header("x-request-id").is_some());
+        if status == 413 {
+            let message = "the body must have at most 1024 bytes, got more";
+            assert_eq!(got.json()["error"]["message"], message);
+        }
     }
 }
 
