@@ -10,6 +10,7 @@ mod loop_closes;
 mod no_peeking;
 mod offline_online;
 mod openai_client;
+mod quickstart;
 mod reproducible;
 mod served;
 mod sim;
