@@ -41,9 +41,7 @@ pub async fn export(config: &Config, out: &Path) -> anyhow::Result<Exported> {
         "there is no database {}: database.path must name one that a server has written",
         config.database.display()
     );
-    let file = &config.database;
-    anyhow::ensure!(file.exists(), "there is no database {}; serve first", file.display());
-    let db = Db::existing(file);
+    let db = Db::existing(&config.database);
     let (log, exported) = read(&db).await?;
     anyhow::ensure!(
         exported.n_rows > 0 || exported.n_without_prompt == 0,
