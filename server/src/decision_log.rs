@@ -116,7 +116,10 @@ impl DecisionLog {
     pub(crate) fn record(&self, row: DecisionRow) {
         if self.sender.try_send(Message::Row(Box::new(row))).is_err() {
             let n_dropped = self.n_dropped.fetch_add(1, Ordering::Relaxed) + 1;
-            tracing::warn!(n_dropped, "the decision log is full: a decision was dropped");
+            // At 1, 2, 4, 8, …: a full log must not become a full disk.
+            if n_dropped.is_power_of_two() {
+                tracing::warn!(n_dropped, "the decision log is full: decisions are dropped");
+            }
         }
     }
 
