@@ -218,4 +218,16 @@ mod tests {
             assert!(!html.contains(markup), "{markup}");
         }
     }
+
+    #[test]
+    fn costs_of_nothing_are_not_called_unknown() {
+        let page = |cheapest: Option<&str>| {
+            let routers = vec![PolicyReport::default()];
+            let cheapest = cheapest.map(ToOwned::to_owned);
+            to_html(&Report { cheapest, routers, ..Report::default() }, &[])
+        };
+        assert!(page(None).contains("Costs are unknown"));
+        let free = page(Some("free"));
+        assert!(!free.contains("Costs are unknown") && free.contains("costs nothing"));
+    }
 }

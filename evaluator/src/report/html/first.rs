@@ -88,15 +88,17 @@ fn cards(router: &PolicyReport, report: &Report) -> String {
     html.push_str("</div>\n");
     let _ = writeln!(
         html,
-        "<p class=\"note\">{} Compared with sending every request to {}, the best single model \
-         here.</p>",
+        "<p class=\"note\">Compared with sending every request to {}, the best single model here. \
+         {}</p>",
+        escape(&report.reference),
         if n_cards > 0 {
             "These operating points were chosen in training, without the requests they are judged \
              on: this is what a deployment would have got."
+        } else if report.cheapest.is_some() {
+            "That model costs nothing, so there is no cost to save, and only quality is compared."
         } else {
             "Costs are unknown, so only quality is compared."
-        },
-        escape(&report.reference)
+        }
     );
     html
 }
