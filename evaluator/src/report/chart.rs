@@ -14,7 +14,7 @@ pub const GRID: RGBColor = RGBColor(223, 228, 234);
 
 /// Colors of routers; the first is replaced likewise.
 pub const ROUTERS: [RGBColor; 4] =
-    [RGBColor(31, 95, 214), RGBColor(130, 60, 190), RGBColor(0, 130, 140), RGBColor(190, 70, 120)];
+    [RGBColor(31, 95, 214), RGBColor(204, 51, 102), RGBColor(0, 130, 140), RGBColor(110, 60, 160)];
 const LOOKUP: RGBColor = RGBColor(221, 132, 36);
 const KNN: RGBColor = RGBColor(48, 150, 92);
 const ZERO: RGBColor = RGBColor(120, 130, 142);

@@ -32,6 +32,9 @@ pub(super) fn savings(report: &Report) -> String {
          papers print it; it knows the answer and is a little flattering.</p>\n",
     );
     for router in &report.routers {
+        if report.routers.len() > 1 {
+            let _ = writeln!(html, "<h3>{}</h3>", escape(&router.name));
+        }
         open(
             &mut html,
             &[
