@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use crate::baseline::{self, Singles, knn::knn, lookup::lookup};
-use crate::judge::{JudgeError, Judged};
+use crate::judge::{JudgeError, Judged, Validated};
 use crate::panel::Panel;
 use crate::policy::{Deployed, Plan, Policy, Roles};
 use crate::split::Splits;
 
-/// The operating point at which single-point figures of a router are read.
-const BALANCED: [&str; 2] = ["retention=0.95", "balanced"];
+/// The default target of a fit.
+const USUAL: &str = "retention=0.95";
 
 /// Names of baselines, which no router may have.
 const BASELINES: [&str; 10] = [
@@ -58,10 +58,9 @@ fn routed(router: &Judged, panel: &Panel, roles: Option<Roles>) -> Result<Policy
         Some(_) => "each request is judged by the fold router that did not see it",
         None => "fitted on other data",
     };
-    let balanced = BALANCED.iter().find_map(|name| {
-        let found = judgement.validated.iter().find(|point| point.name == *name)?;
-        let name = format!("validated {name}");
-        Some(Deployed { name, choices: found.choices.clone() })
+    let balanced = deployed(&judgement.validated).map(|point| {
+        let name = format!("validated {}", point.name);
+        Deployed { name, choices: point.choices.clone() }
     });
     Ok(Policy {
         deployed: balanced,
@@ -69,6 +68,15 @@ fn routed(router: &Judged, panel: &Panel, roles: Option<Roles>) -> Result<Policy
         validated: judgement.validated,
         ..Policy::swept(&router.name, note, &judgement.expected, roles)
     })
+}
+
+/// The point at which single-point figures are read: what `model: "auto"` does by default, under
+/// the name of the target that it was chosen for, if there is one.
+fn deployed(points: &[Validated]) -> Option<&Validated> {
+    let balanced = points.iter().find(|point| point.name == "balanced")?;
+    let mut same = points.iter().filter(|point| point.lambdas == balanced.lambdas);
+    // Several targets may have led to one λ; the usual one then names it.
+    same.clone().find(|point| point.name == USUAL).or_else(|| same.next())
 }
 
 fn baselines(panel: &Panel, splits: &Splits<'_>, roles: Option<Roles>) -> Vec<Policy> {
@@ -111,5 +119,32 @@ fn length(panel: &Panel, singles: &Singles) -> Policy {
     Policy {
         uplift: Some(baseline::length(panel)),
         ..Policy::fixed("length", note, singles.cheapest.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn single_point_figures_are_read_where_auto_decides() {
+        let point = |name: &str, lambda: f64| Validated {
+            name: name.to_owned(),
+            lambdas: vec![lambda],
+            reached: true,
+            choices: Vec::new(),
+        };
+        let at = |points: &[Validated]| deployed(points).map(|point| point.name.clone());
+        let usual =
+            [point("retention=0.90", 0.2), point("retention=0.95", 0.2), point("balanced", 0.2)];
+        assert_eq!(at(&usual).as_deref(), Some("retention=0.95"));
+        let other =
+            [point("retention=0.95", 0.2), point("cost-ratio=0.4", 0.3), point("balanced", 0.3)];
+        assert_eq!(at(&other).as_deref(), Some("cost-ratio=0.4"));
+        assert_eq!(
+            at(&[point("retention=0.95", 0.2), point("balanced", 0.7)]).as_deref(),
+            Some("balanced")
+        );
+        assert_eq!(at(&[]), None);
     }
 }
