@@ -1,12 +1,13 @@
 //! What a check counts, row by row.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use router_core::{Status, Usd};
 
 use super::{MissingReport, ModelReport, PropensityReport, Report, Suspicion};
 use crate::assemble::Conflict;
 use crate::schema::{self, FIELDS};
+use crate::split::default_group;
 use crate::validate::Row;
 
 /// A cost this many times its model's median is odd.
@@ -33,6 +34,8 @@ pub(super) struct Tally {
     columns: BTreeSet<String>,
     n_rows: usize,
     requests: HashSet<String>,
+    /// Fold of the first request of each group.
+    folds: HashMap<String, i32>,
     models: BTreeMap<String, ModelTally>,
     n_known: BTreeMap<&'static str, usize>,
     propensity: Option<PropensityReport>,
@@ -54,6 +57,7 @@ impl Tally {
         self.n_rows += 1;
         if !self.requests.contains(row.request_id) {
             self.requests.insert(row.request_id.to_owned());
+            self.add_group(row);
         }
         for (column, is_known) in known(row) {
             *self.n_known.entry(column).or_default() += usize::from(is_known);
@@ -61,6 +65,15 @@ impl Tally {
         self.add_model(row);
         self.add_propensity(row);
         self.add_suspicions(row);
+    }
+
+    /// A split by `fold` must not separate a group.
+    fn add_group(&mut self, row: &Row<'_>) {
+        let Some(fold) = row.fold else { return };
+        let group = row.group.map_or_else(|| default_group(row.prompt), ToOwned::to_owned);
+        if *self.folds.entry(group).or_insert(fold) != fold {
+            self.suspect("a group in more than one fold, which a split would separate", row.row);
+        }
     }
 
     fn add_model(&mut self, row: &Row<'_>) {

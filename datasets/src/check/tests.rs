@@ -105,6 +105,21 @@ fn a_cost_far_above_its_models_median_is_pointed_out() {
 }
 
 #[test]
+fn a_group_in_two_folds_is_pointed_out() {
+    let frame = df!(
+        "request_id" => ["a", "a", "b", "b", "c", "c"],
+        "prompt" => ["same  text", "same  text", "same text", "same text", "other", "other"],
+        "model" => ["x", "y", "x", "y", "x", "y"],
+        "quality" => vec![1.0; 6],
+        "fold" => [0, 0, 1, 1, 1, 1],
+    );
+    let report = checked(&frame.unwrap());
+    let found: Vec<_> = report.suspicious.iter().map(|s| (s.what.as_str(), s.n_rows)).collect();
+    assert_eq!(found, [("a group in more than one fold, which a split would separate", 1)]);
+    assert_eq!(report.suspicious[0].first, "logs.parquet:2");
+}
+
+#[test]
 fn unreadable_and_empty_files_are_errors() {
     let (_folder, path) = place("logs.parquet");
     let report = check(std::slice::from_ref(&path));
