@@ -19,16 +19,19 @@
 //! ```
 
 pub mod artifact;
+pub mod bandit;
 pub mod calibration;
 pub mod catalog;
 pub mod decision;
 pub mod explain;
+pub mod exploration;
 pub mod features;
 pub mod manifest;
 pub mod objective;
 pub mod outcome;
 pub mod policy;
 pub mod predictor;
+mod quadrature;
 pub mod request;
 pub mod router;
 pub mod testing;

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod bad_input;
+mod bandit_parity;
 mod floors;
 mod lifecycle;
 mod loop_closes;
