@@ -4,8 +4,9 @@ use rand::{Rng, RngExt};
 
 use crate::catalog::{Catalog, ModelId, ModelSpec};
 use crate::objective::{Objective, Tier};
-use crate::policy::{ActionDistribution, Context, Policy};
+use crate::policy::{ActionDistribution, Context, Policy, Reasons};
 use crate::predictor::Prediction;
+use crate::request::RequestView;
 use crate::units::Propensity;
 
 /// Why a model may not be drawn for a request, in words for people.
@@ -68,6 +69,7 @@ pub struct Decision {
     pub(crate) objective: Objective,
     pub(crate) models: Vec<ModelId>,
     pub(crate) prediction: Prediction,
+    pub(crate) reasons: Reasons,
     pub(crate) excluded: Vec<(ModelId, Exclusion)>,
 }
 
@@ -125,6 +127,7 @@ pub(crate) struct Draw<'a> {
     pub(crate) version: &'a str,
     pub(crate) tier: Tier,
     pub(crate) objective: Objective,
+    pub(crate) request: &'a RequestView<'a>,
     pub(crate) prediction: Prediction,
     pub(crate) exclusions: Vec<Option<Exclusion>>,
 }
@@ -139,14 +142,19 @@ pub(crate) fn decide(draw: Draw<'_>, rng: &mut impl Rng) -> Result<Decision, Dec
     if !eligible.contains(&true) {
         return Err(DecideError::NoneEligible(excluded));
     }
-    let context =
-        Context { prediction: &draw.prediction, eligible: &eligible, objective: &draw.objective };
+    let context = Context {
+        prediction: &draw.prediction,
+        eligible: &eligible,
+        objective: &draw.objective,
+        request: draw.request,
+    };
     let distribution: ActionDistribution = draw.policy.distribution(&context);
     let (arm, probability) = distribution.at(rng.random());
     let pmf = context
         .eligible_arms()
         .map(|arm| (models[arm].id.clone(), distribution.probabilities()[arm]))
         .collect();
+    let reasons = draw.policy.reasons(&context);
     let propensity = Propensity::try_from(probability.min(1.0))
         .expect("a drawn arm has a probability above 0, since `at` skips the others");
     Ok(Decision {
@@ -158,6 +166,7 @@ pub(crate) fn decide(draw: Draw<'_>, rng: &mut impl Rng) -> Result<Decision, Dec
         objective: draw.objective,
         models: models.iter().map(|model| model.id.clone()).collect(),
         prediction: draw.prediction,
+        reasons,
         excluded,
     })
 }

@@ -61,6 +61,9 @@ pub struct Explanation {
     pub tier: Tier,
     /// λ, as used.
     pub lambda: f64,
+    /// The rule of the policy that applied, if it has rules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// The kind of task that the request seems to be.
     pub task: Option<TaskPrediction>,
     /// The probability that the cheap model is not enough.
@@ -89,6 +92,7 @@ impl Decision {
             policy: self.policy.clone(),
             tier: self.tier,
             lambda: self.objective.lambda,
+            rule: self.reasons.rule.clone(),
             task: self.prediction.task.clone(),
             complexity: self.prediction.complexity,
             candidates,

@@ -4,6 +4,7 @@ mod cost_aware;
 mod epsilon_greedy;
 mod fixed;
 mod threshold;
+mod token_heuristic;
 mod uniform;
 
 use serde::{Deserialize, Serialize};
@@ -11,11 +12,14 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::{Catalog, ModelId};
 use crate::objective::Objective;
 use crate::predictor::Prediction;
+use crate::request::RequestView;
+use crate::units::Tokens;
 
 pub use cost_aware::CostAware;
 pub use epsilon_greedy::EpsilonGreedy;
 pub use fixed::Fixed;
 pub use threshold::Threshold;
+pub use token_heuristic::TokenHeuristic;
 pub use uniform::Uniform;
 
 /// All that a policy may see before it decides.
@@ -27,6 +31,8 @@ pub struct Context<'a> {
     pub eligible: &'a [bool],
     /// What counts.
     pub objective: &'a Objective,
+    /// The request.
+    pub request: &'a RequestView<'a>,
 }
 
 impl Context<'_> {
@@ -34,12 +40,33 @@ impl Context<'_> {
     pub fn eligible_arms(&self) -> impl Iterator<Item = usize> {
         self.eligible.iter().enumerate().filter(|(_, eligible)| **eligible).map(|(arm, _)| arm)
     }
+
+    /// All mass on the first of these arms that is eligible; without any, what [`CostAware`] would
+    /// do.
+    fn first_eligible(&self, wanted: impl IntoIterator<Item = usize>) -> ActionDistribution {
+        match wanted.into_iter().find(|&arm| self.eligible[arm]) {
+            Some(arm) => ActionDistribution::point(self.eligible.len(), arm),
+            None => CostAware.distribution(self),
+        }
+    }
+}
+
+/// Why a policy decides as it does, beyond utility; most policies have nothing to add.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reasons {
+    /// The rule that applied, in words for people.
+    pub rule: Option<String>,
 }
 
 /// Context → distribution.
 pub trait Policy: Send + Sync + std::fmt::Debug {
     /// The probability of each arm; zero for those that are not eligible.
     fn distribution(&self, context: &Context<'_>) -> ActionDistribution;
+
+    /// Its reasons, if they are not the utilities of the objective.
+    fn reasons(&self, _context: &Context<'_>) -> Reasons {
+        Reasons::default()
+    }
 }
 
 /// A distribution over arms. Its probabilities are not negative and sum to 1.
@@ -117,6 +144,16 @@ pub enum PolicySpec {
         /// Predicted quality that the strong model must add.
         uplift: f64,
     },
+    /// A cheap model for short requests without tools, else a strong one.
+    TokenHeuristic {
+        /// The model for short requests.
+        cheap: ModelId,
+        /// The model for the rest.
+        strong: ModelId,
+        /// Requests of fewer estimated prompt tokens are short.
+        #[serde(default = "heuristic_tokens")]
+        tokens: Tokens,
+    },
     /// The highest utility.
     CostAware,
     /// Another policy, but every eligible model keeps at least `epsilon / n`.
@@ -126,6 +163,10 @@ pub enum PolicySpec {
         /// The other policy.
         base: Box<PolicySpec>,
     },
+}
+
+fn heuristic_tokens() -> Tokens {
+    TokenHeuristic::TOKENS
 }
 
 /// Why a specification cannot be built.
@@ -161,6 +202,11 @@ impl PolicySpec {
                 }
                 Box::new(Threshold { weak: arm(weak)?, strong: arm(strong)?, uplift: *uplift })
             }
+            Self::TokenHeuristic { cheap, strong, tokens } => Box::new(TokenHeuristic {
+                cheap: arm(cheap)?,
+                strong: arm(strong)?,
+                tokens: *tokens,
+            }),
             Self::CostAware => Box::new(CostAware),
             Self::EpsilonGreedy { epsilon, base } => {
                 if !(0.0..=1.0).contains(epsilon) {

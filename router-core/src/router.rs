@@ -60,9 +60,11 @@ impl Router {
 
     /// Whether its policy decides without chance, so that its log cannot value another policy.
     pub fn is_deterministic(&self) -> bool {
-        use crate::policy::PolicySpec::{CostAware, EpsilonGreedy, Fixed, Threshold, Uniform};
+        use crate::policy::PolicySpec::{
+            CostAware, EpsilonGreedy, Fixed, Threshold, TokenHeuristic, Uniform,
+        };
         match &self.manifest.policy {
-            Fixed { .. } | Threshold { .. } | CostAware => true,
+            Fixed { .. } | Threshold { .. } | TokenHeuristic { .. } | CostAware => true,
             Uniform => false,
             EpsilonGreedy { epsilon, .. } => *epsilon <= 0.0,
         }
@@ -93,6 +95,7 @@ impl Router {
             version: &self.version,
             tier: ask.tier,
             objective,
+            request: view,
             prediction: self.predict(view, scratch),
             exclusions: self.catalog().models().iter().map(exclude).collect(),
         };
@@ -227,6 +230,33 @@ mod tests {
         }
         // Binomial(10000, 0.1): standard deviation 30.
         assert!((n_large - 1000.0).abs() < 150.0, "{n_large}");
+    }
+
+    #[test]
+    fn a_short_request_without_tools_goes_to_the_cheap_model() {
+        let id = |name: &str| ModelId::new(name).unwrap();
+        let json = r#"{"kind": "token_heuristic", "cheap": "small", "strong": "large"}"#;
+        let policy: PolicySpec = serde_json::from_str(json).unwrap();
+        let (cheap, strong) = (id("small"), id("large"));
+        assert_eq!(policy, PolicySpec::TokenHeuristic { cheap, strong, tokens: Tokens(500) });
+        let router = limited(policy);
+        assert!(router.is_deterministic());
+        let ask = Ask::tier(Tier::Balanced);
+        let of = |tokens: u64| RequestView {
+            prompt_tokens: Some(Tokens(tokens)),
+            ..RequestView::from_text("hello")
+        };
+        let (short, long) = (of(499), of(500));
+        assert_eq!(decide(&router, &short, &ask).unwrap().model().as_str(), "small");
+        let decision = decide(&router, &long, &ask).unwrap();
+        assert_eq!(decision.model().as_str(), "large");
+        let rule =
+            "500 estimated prompt tokens (short: fewer than 500) and 0 tools: the strong model";
+        assert_eq!(decision.explanation().rule.as_deref(), Some(rule));
+        let tools = RequestView { n_tools: 1, ..short };
+        assert_eq!(decide(&router, &tools, &ask).unwrap().model().as_str(), "large");
+        // Too long for `large`, so the other one answers.
+        assert_eq!(decide(&router, &of(5000), &ask).unwrap().model().as_str(), "small");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Another policy with a floor under every eligible arm.
 
-use super::{ActionDistribution, Context, Policy};
+use super::{ActionDistribution, Context, Policy, Reasons};
 
 /// `(1 − ε) · base + ε / n` over the `n` eligible arms.
 ///
@@ -18,5 +18,9 @@ impl Policy for EpsilonGreedy {
     fn distribution(&self, context: &Context<'_>) -> ActionDistribution {
         let uniform = ActionDistribution::uniform(context.eligible);
         self.base.distribution(context).mix(self.epsilon, &uniform)
+    }
+
+    fn reasons(&self, context: &Context<'_>) -> Reasons {
+        self.base.reasons(context)
     }
 }

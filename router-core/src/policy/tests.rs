@@ -17,6 +17,7 @@ fn specs() -> Vec<PolicySpec> {
         PolicySpec::Threshold { weak: id("a"), strong: id("c"), uplift: 0.1 },
         PolicySpec::CostAware,
         greedy,
+        PolicySpec::TokenHeuristic { cheap: id("a"), strong: id("c"), tokens: Tokens(500) },
     ]
 }
 
@@ -36,7 +37,13 @@ fn objective(lambda: f64) -> Objective {
 
 fn probabilities(spec: &PolicySpec, score: [f64; 3], lambda: f64, eligible: [bool; 3]) -> Vec<f64> {
     let (prediction, objective) = (prediction(score), objective(lambda));
-    let context = Context { prediction: &prediction, eligible: &eligible, objective: &objective };
+    let request = RequestView::from_text("hello");
+    let context = Context {
+        prediction: &prediction,
+        eligible: &eligible,
+        objective: &objective,
+        request: &request,
+    };
     spec.build(&catalog()).unwrap().distribution(&context).probabilities().to_vec()
 }
 
