@@ -4,7 +4,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI, SQRT_2};
 use std::sync::LazyLock;
 
 /// Nodes of one interval.
-const N_NODES: usize = 24;
+const N_NODES: usize = 12;
 
 /// Nodes in `(−1, 1)` and their weights.
 static LEGENDRE: LazyLock<[(f64, f64); N_NODES]> = LazyLock::new(|| {
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn polynomials_of_low_degree_are_integrated_exactly() {
-        for power in 0..40 {
+        for power in 0..20 {
             let sum: f64 = nodes(0.0, 2.0).map(|(x, weight)| weight * x.powi(power)).sum();
             let exact = 2f64.powi(power + 1) / f64::from(power + 1);
             assert!((sum / exact - 1.0).abs() < 1e-13, "{power}");
