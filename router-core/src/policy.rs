@@ -3,6 +3,7 @@
 mod cost_aware;
 mod epsilon_greedy;
 mod fixed;
+mod keywords;
 mod threshold;
 mod token_heuristic;
 mod uniform;
@@ -18,6 +19,7 @@ use crate::units::Tokens;
 pub use cost_aware::CostAware;
 pub use epsilon_greedy::EpsilonGreedy;
 pub use fixed::Fixed;
+pub use keywords::Keywords;
 pub use threshold::Threshold;
 pub use token_heuristic::TokenHeuristic;
 pub use uniform::Uniform;
@@ -154,6 +156,28 @@ pub enum PolicySpec {
         #[serde(default = "heuristic_tokens")]
         tokens: Tokens,
     },
+    /// Phrases that make a request complex or simple, counted.
+    Keywords {
+        /// The model for requests of a low level.
+        cheap: ModelId,
+        /// The model in between, if there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        middle: Option<ModelId>,
+        /// The model for requests of a high level.
+        strong: ModelId,
+        /// Words or phrases that raise the level by 1, each once.
+        #[serde(default = "keywords::complex")]
+        complex: Vec<String>,
+        /// Words or phrases that lower the level by 1, each once.
+        #[serde(default = "keywords::simple")]
+        simple: Vec<String>,
+        /// The level from which `middle` answers.
+        #[serde(default = "middle_from")]
+        middle_from: i32,
+        /// The level from which `strong` answers.
+        #[serde(default = "strong_from")]
+        strong_from: i32,
+    },
     /// The highest utility.
     CostAware,
     /// Another policy, but every eligible model keeps at least `epsilon / n`.
@@ -169,6 +193,14 @@ fn heuristic_tokens() -> Tokens {
     TokenHeuristic::TOKENS
 }
 
+fn middle_from() -> i32 {
+    keywords::LEVELS.0
+}
+
+fn strong_from() -> i32 {
+    keywords::LEVELS.1
+}
+
 /// Why a specification cannot be built.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PolicyError {
@@ -181,6 +213,17 @@ pub enum PolicyError {
     /// A threshold that is not a number.
     #[error("uplift must be finite, got {0}")]
     Uplift(f64),
+    /// A phrase that every text contains.
+    #[error("a keyword must have a character that is not white space, got {0:?}")]
+    Keyword(String),
+    /// A middle model that would never answer.
+    #[error("middle_from must be below strong_from ({strong_from}), got {middle_from}")]
+    Levels {
+        /// The level of the middle model.
+        middle_from: i32,
+        /// The level of the strong one.
+        strong_from: i32,
+    },
 }
 
 impl PolicySpec {
@@ -207,6 +250,18 @@ impl PolicySpec {
                 strong: arm(strong)?,
                 tokens: *tokens,
             }),
+            Self::Keywords { cheap, middle, strong, complex, simple, middle_from, strong_from } => {
+                if let Some(blank) = complex.iter().chain(simple).find(|k| k.trim().is_empty()) {
+                    return Err(PolicyError::Keyword(blank.clone()));
+                }
+                let (middle_from, strong_from) = (*middle_from, *strong_from);
+                if middle.is_some() && middle_from >= strong_from {
+                    return Err(PolicyError::Levels { middle_from, strong_from });
+                }
+                let middle = middle.as_ref().map(arm).transpose()?.map(|m| (m, middle_from));
+                let strong = (arm(strong)?, strong_from);
+                Box::new(Keywords::new(arm(cheap)?, middle, strong, complex, simple))
+            }
             Self::CostAware => Box::new(CostAware),
             Self::EpsilonGreedy { epsilon, base } => {
                 if !(0.0..=1.0).contains(epsilon) {

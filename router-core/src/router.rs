@@ -61,10 +61,14 @@ impl Router {
     /// Whether its policy decides without chance, so that its log cannot value another policy.
     pub fn is_deterministic(&self) -> bool {
         use crate::policy::PolicySpec::{
-            CostAware, EpsilonGreedy, Fixed, Threshold, TokenHeuristic, Uniform,
+            CostAware, EpsilonGreedy, Fixed, Keywords, Threshold, TokenHeuristic, Uniform,
         };
         match &self.manifest.policy {
-            Fixed { .. } | Threshold { .. } | TokenHeuristic { .. } | CostAware => true,
+            Fixed { .. }
+            | Threshold { .. }
+            | TokenHeuristic { .. }
+            | Keywords { .. }
+            | CostAware => true,
             Uniform => false,
             EpsilonGreedy { epsilon, .. } => *epsilon <= 0.0,
         }

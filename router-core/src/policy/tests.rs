@@ -18,7 +18,13 @@ fn specs() -> Vec<PolicySpec> {
         PolicySpec::CostAware,
         greedy,
         PolicySpec::TokenHeuristic { cheap: id("a"), strong: id("c"), tokens: Tokens(500) },
+        keywords(r#""middle": "b""#),
     ]
+}
+
+fn keywords(rest: &str) -> PolicySpec {
+    let json = format!(r#"{{"kind": "keywords", "cheap": "a", "strong": "c", {rest}}}"#);
+    serde_json::from_str(&json).unwrap()
 }
 
 fn prediction(score: [f64; 3]) -> Prediction {
@@ -36,15 +42,26 @@ fn objective(lambda: f64) -> Objective {
 }
 
 fn probabilities(spec: &PolicySpec, score: [f64; 3], lambda: f64, eligible: [bool; 3]) -> Vec<f64> {
+    decide(spec, "hello", score, lambda, eligible).0
+}
+
+fn decide(
+    spec: &PolicySpec,
+    text: &str,
+    score: [f64; 3],
+    lambda: f64,
+    eligible: [bool; 3],
+) -> (Vec<f64>, Reasons) {
     let (prediction, objective) = (prediction(score), objective(lambda));
-    let request = RequestView::from_text("hello");
+    let request = RequestView::from_text(text);
     let context = Context {
         prediction: &prediction,
         eligible: &eligible,
         objective: &objective,
         request: &request,
     };
-    spec.build(&catalog()).unwrap().distribution(&context).probabilities().to_vec()
+    let policy = spec.build(&catalog()).unwrap();
+    (policy.distribution(&context).probabilities().to_vec(), policy.reasons(&context))
 }
 
 #[test]
@@ -86,6 +103,38 @@ fn a_specification_that_cannot_work_is_refused() {
     let epsilon = PolicySpec::EpsilonGreedy { epsilon: 1.5, base: Box::new(PolicySpec::Uniform) };
     let error = epsilon.build(&catalog()).unwrap_err().to_string();
     assert_eq!(error, "epsilon must be in [0, 1], got 1.5");
+}
+
+#[test]
+fn keywords_choose_one_of_three_models_by_level() {
+    let spec = keywords(r#""middle": "b""#);
+    let of = |text: &str, eligible| decide(&spec, text, [0.0; 3], 0.0, eligible);
+    let all = [true; 3];
+    assert_eq!(of("hello", all).0, [1.0, 0.0, 0.0]);
+    assert_eq!(of("Prove it", all).0, [0.0, 1.0, 0.0]);
+    let (strong, reasons) = of("Prove the theorem, thanks, step by step", all);
+    assert_eq!(strong, [0.0, 0.0, 1.0]);
+    let rule = "complex: prove, step by step, theorem; simple: thanks; level 2: the strong model";
+    assert_eq!(reasons.rule.as_deref(), Some(rule));
+    // The next stronger, then the next weaker.
+    assert_eq!(of("Prove it", [true, false, true]).0, [0.0, 0.0, 1.0]);
+    assert_eq!(of("Prove the theorem", [true, true, false]).0, [0.0, 1.0, 0.0]);
+    let own = keywords(r#""complex": ["Fußball  WM"], "simple": [], "strong_from": 1"#);
+    let own = |text| decide(&own, text, [0.0; 3], 0.0, all).0;
+    assert_eq!(own("fußball wm?"), [0.0, 0.0, 1.0]);
+    assert_eq!(own("prove the theorem"), [1.0, 0.0, 0.0]);
+}
+
+#[test]
+fn keywords_that_cannot_work_are_refused() {
+    let error = |rest| keywords(rest).build(&catalog()).unwrap_err().to_string();
+    assert_eq!(
+        error(r#""middle": "b", "middle_from": 3"#),
+        "middle_from must be below strong_from (2), got 3"
+    );
+    assert!(error(r#""simple": [" "]"#).starts_with("a keyword must have a character"));
+    let unknown = r#"{"kind": "keywords", "cheap": "a", "strong": "c", "words": []}"#;
+    assert!(serde_json::from_str::<PolicySpec>(unknown).is_err());
 }
 
 proptest! {
