@@ -5,8 +5,10 @@
 //! into a distribution with [`crate::exploration`].
 
 mod cholesky;
+mod learner;
 mod pacing;
 mod posterior;
 
+pub use learner::{Learner, LearnerParams, Scheme};
 pub use pacing::{Pacer, PacerError, PacerParams, log_normalized};
 pub use posterior::{LinearPosterior, Memory, PosteriorError};

@@ -2,15 +2,20 @@
 
 #![expect(
     clippy::print_stderr,
+    clippy::print_stdout,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "says that it is skipped; small counts in JSON and in columns"
+    reason = "says that it is skipped, and what it measured; small counts in JSON and in columns"
 )]
 
 use std::path::PathBuf;
 
 use polars::prelude::{DataFrame, DataType, ParquetReader, SerReader};
-use router_core::bandit::{LinearPosterior, Memory, Pacer, PacerParams, log_normalized};
+use rand_pcg::Pcg64;
+use rand_pcg::rand_core::{Rng as _, SeedableRng as _};
+use router_core::bandit::{
+    Learner, LearnerParams, LinearPosterior, Memory, Pacer, PacerParams, log_normalized,
+};
 use router_core::exploration::{self, Floor};
 use serde_json::Value;
 
@@ -273,4 +278,76 @@ fn paced_bandits_take_the_actions_of_the_reference() {
         let means = [spent / n as f64, earned / n as f64];
         close(&means, &[number("mean_cost"), number("mean_true_reward")], 1e-9, "means");
     }
+}
+
+/// Seeds of the learner's draws.
+const SEEDS: u64 = 4;
+
+/// What the default learner earns on average over a stream, in expectation over its draws: mean
+/// over seeds, and its standard error.
+fn earned(contexts: &[Vec<f64>], rewards: &[Vec<f64>], truth: &[Vec<f64>]) -> (f64, f64) {
+    let (d, n_arms) = (contexts[0].len() + 1, rewards[0].len());
+    let run = |seed: u64| {
+        let mut learner = Learner::new(n_arms, d, LearnerParams::default()).unwrap();
+        let mut rng = Pcg64::seed_from_u64(seed);
+        let (free, all) = (vec![0.0; n_arms], vec![true; n_arms]);
+        let mut sum = 0.0;
+        for ((context, rewards), truth) in contexts.iter().zip(rewards).zip(truth) {
+            let x: Vec<f64> = context.iter().copied().chain([1.0]).collect();
+            let pmf = learner.distribution(&x, &free, &all);
+            sum += pmf.iter().zip(truth).map(|(p, q)| p * q).sum::<f64>();
+            let mut u = (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+            let drawn = pmf.iter().position(|p| {
+                u -= p;
+                u < 0.0
+            });
+            let arm = drawn.unwrap_or(n_arms - 1);
+            learner.play(arm);
+            learner.learn(arm, &x, rewards[arm]).unwrap();
+        }
+        sum / contexts.len() as f64
+    };
+    let means: Vec<f64> = (0..SEEDS).map(run).collect();
+    let n = means.len() as f64;
+    let mean = means.iter().sum::<f64>() / n;
+    let variance = means.iter().map(|m| (m - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    (mean, (variance / n).sqrt())
+}
+
+#[test]
+fn the_default_learner_earns_more_than_the_best_reference_on_the_router_stream() {
+    let (Some(expected), Some(stream)) = (expected(), stream()) else { return };
+    let references =
+        expected["online_reference_router_stream_20k"].as_object().into_iter().flatten();
+    let best = references
+        .filter(|(name, _)| name.starts_with("vw "))
+        .filter_map(|(_, value)| value["mean_true_reward"].as_f64())
+        .fold(0.0, f64::max);
+    let (mean, error) = earned(&stream.contexts, &stream.rewards, &stream.truth);
+    println!("router stream: {mean:.4} ± {error:.4}, best reference {best:.4}");
+    assert!(mean >= best, "{mean} ± {error}, best reference {best}");
+}
+
+#[test]
+fn the_default_learner_earns_more_than_the_best_reference_on_the_multiclass_stream() {
+    let (Some(expected), Some(folder)) = (expected(), folder()) else { return };
+    let file = std::fs::File::open(folder.join("multiclass_20k.parquet")).unwrap();
+    let frame = ParquetReader::new(file).finish().unwrap();
+    let labels = frame.column("label").unwrap().cast(&DataType::Float64).unwrap();
+    let labels: Vec<usize> =
+        labels.f64().unwrap().into_no_null_iter().map(|label| label as usize).collect();
+    let n_arms = labels.iter().copied().max().unwrap();
+    let reward = |label: &usize| -> Vec<f64> {
+        (1..=n_arms).map(|arm| f64::from(u8::from(arm == *label))).collect()
+    };
+    let rewards: Vec<Vec<f64>> = labels.iter().map(reward).collect();
+    // Whoever is told the label plays another game.
+    let references = expected["multiclass_progressive_loss"].as_object().into_iter().flatten();
+    let lowest = references
+        .filter(|(name, _)| !name.starts_with("supervised"))
+        .filter_map(|(_, loss)| loss.as_f64())
+        .fold(1.0, f64::min);
+    let (mean, error) = earned(&columns(&frame, "x"), &rewards, &rewards);
+    println!("multiclass stream: loss {:.4} ± {error:.4}, best reference {lowest:.4}", 1.0 - mean);
+    assert!(1.0 - mean <= lowest, "loss {} ± {error}, best reference {lowest}", 1.0 - mean);
 }
