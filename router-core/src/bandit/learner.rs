@@ -31,8 +31,8 @@ pub enum Scheme {
 /// | Field | Default | Meaning | Range |
 /// | --- | --- | --- | --- |
 /// | `scheme` | Thompson, α = 0.2 | see [`Scheme`] | |
-/// | `floor` | `0.005` | every eligible arm keeps `floor / K` | `[0, 1]` |
-/// | `ridge` | `1` | prior precision λ₀ | `(0, ∞)` |
+/// | `floor` | `0.002` | every eligible arm keeps `floor / K` | `[0, 1]` |
+/// | `ridge` | `0.5` | prior precision λ₀ | `(0, ∞)` |
 /// | `memory` | perfect | see [`Memory`] | |
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LearnerParams {
@@ -50,8 +50,8 @@ impl Default for LearnerParams {
     fn default() -> Self {
         Self {
             scheme: Scheme::Thompson { alpha: 0.2 },
-            floor: 0.005,
-            ridge: 1.0,
+            floor: 0.002,
+            ridge: 0.5,
             memory: Memory::PERFECT,
         }
     }
