@@ -4,7 +4,7 @@ use rand::{Rng, RngExt};
 
 use crate::catalog::{Catalog, ModelId, ModelSpec};
 use crate::objective::{Objective, Tier};
-use crate::policy::{ActionDistribution, Context, Policy, Reasons};
+use crate::policy::{ActionDistribution, Context, Policy, Reasons, Signals};
 use crate::predictor::Prediction;
 use crate::request::RequestView;
 use crate::units::Propensity;
@@ -17,6 +17,9 @@ pub struct Exclusion(pub String);
 /// Says of each model whether the caller lets it be drawn.
 pub type Eligibility<'a> = dyn Fn(&ModelSpec) -> Result<(), Exclusion> + 'a;
 
+/// Says of each model what the caller knows of it at the moment.
+pub type Known<'a> = dyn Fn(&ModelSpec) -> Signals + 'a;
+
 /// What the caller asks for.
 #[derive(Clone, Copy)]
 pub struct Ask<'a> {
@@ -26,6 +29,10 @@ pub struct Ask<'a> {
     pub lambda: Option<f64>,
     /// Governance, health and budget: which models the caller lets be drawn.
     pub eligible: &'a Eligibility<'a>,
+    /// Recent success and availability, for policies that weigh them.
+    pub signals: &'a Known<'a>,
+    /// Milliseconds that the answer may take, for policies that weigh them.
+    pub latency_target_ms: Option<f64>,
 }
 
 impl std::fmt::Debug for Ask<'_> {
@@ -37,7 +44,13 @@ impl std::fmt::Debug for Ask<'_> {
 impl Ask<'_> {
     /// A tier, with every model allowed.
     pub fn tier(tier: Tier) -> Self {
-        Self { tier, lambda: None, eligible: &|_| Ok(()) }
+        Self {
+            tier,
+            lambda: None,
+            eligible: &|_| Ok(()),
+            signals: &|_| Signals::default(),
+            latency_target_ms: None,
+        }
     }
 }
 
@@ -128,6 +141,8 @@ pub(crate) struct Draw<'a> {
     pub(crate) tier: Tier,
     pub(crate) objective: Objective,
     pub(crate) request: &'a RequestView<'a>,
+    pub(crate) signals: Vec<Signals>,
+    pub(crate) latency_target_ms: Option<f64>,
     pub(crate) prediction: Prediction,
     pub(crate) exclusions: Vec<Option<Exclusion>>,
 }
@@ -147,6 +162,8 @@ pub(crate) fn decide(draw: Draw<'_>, rng: &mut impl Rng) -> Result<Decision, Dec
         eligible: &eligible,
         objective: &draw.objective,
         request: draw.request,
+        signals: &draw.signals,
+        latency_target_ms: draw.latency_target_ms,
     };
     let distribution: ActionDistribution = draw.policy.distribution(&context);
     let (arm, probability) = distribution.at(rng.random());

@@ -5,16 +5,19 @@ use serde::Serialize;
 use crate::catalog::ModelId;
 use crate::decision::{Decision, Exclusion};
 use crate::objective::Tier;
+use crate::policy::Contribution;
 use crate::predictor::{Part, TaskPrediction};
 
 /// One factor of a utility: `contribution = value · weight`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Factor {
-    /// Its name: `cost`, `latency`, or a part of the predicted quality such as `words`.
+    /// Its name: `cost`, `latency`, a part of the predicted quality such as `words`, or a factor
+    /// of a weighted policy.
     pub factor: String,
-    /// Its value: predicted quality, or cost and latency as multiples of the reference model's.
+    /// Its value: predicted quality, or cost and latency as multiples of the reference model's; in
+    /// a weighted policy a number in `[0, 1]`, higher better.
     pub value: f64,
-    /// The weight of the objective.
+    /// The weight of the objective or the policy.
     pub weight: f64,
     /// What it adds to the utility.
     pub contribution: f64,
@@ -102,6 +105,23 @@ impl Decision {
 
     fn candidate(&self, model: &ModelId, propensity: f64, parts: &[Part]) -> Option<Candidate> {
         let arm = self.arm(model)?;
+        let (utility, factors) = match self.reasons.factors.get(arm) {
+            Some(factors) => weighted(factors),
+            None => self.objective_factors(arm, parts),
+        };
+        Some(Candidate {
+            model: model.clone(),
+            propensity,
+            predicted_quality: self.prediction.quality[arm],
+            predicted_cost_usd: self.prediction.cost[arm],
+            predicted_latency_ms: self.prediction.latency_ms[arm],
+            utility,
+            factors,
+        })
+    }
+
+    /// The utility of an arm, and what it is made of.
+    fn objective_factors(&self, arm: usize, parts: &[Part]) -> (f64, Vec<Factor>) {
         let utility = self.objective.utilities(&self.prediction)[arm];
         let factor = |factor: &str, value: f64, weight: f64, contribution: f64| Factor {
             factor: factor.to_owned(),
@@ -126,14 +146,17 @@ impl Decision {
                 factors.push(factor(name, contribution / -weight, -weight, contribution));
             }
         }
-        Some(Candidate {
-            model: model.clone(),
-            propensity,
-            predicted_quality: self.prediction.quality[arm],
-            predicted_cost_usd: self.prediction.cost[arm],
-            predicted_latency_ms: self.prediction.latency_ms[arm],
-            utility: utility.total(),
-            factors,
-        })
+        (utility.total(), factors)
     }
+}
+
+/// The sum of a policy's own factors, and the factors.
+fn weighted(factors: &[Contribution]) -> (f64, Vec<Factor>) {
+    let factor = |of: &Contribution| Factor {
+        factor: of.factor.to_owned(),
+        value: of.value,
+        weight: of.weight,
+        contribution: of.adds(),
+    };
+    (factors.iter().map(Contribution::adds).sum(), factors.iter().map(factor).collect())
 }

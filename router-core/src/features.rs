@@ -6,6 +6,7 @@
 //! mathematics, options, language, tools and turns. Nothing is downloaded and nothing is fitted
 //! here: inverse document frequencies and scales belong to the predictor.
 
+pub mod complexity;
 pub mod ngrams;
 pub mod normalize;
 pub mod surface;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::request::RequestView;
 
+pub use complexity::surface_complexity;
 pub use surface::{N_SURFACE, SURFACE_NAMES};
 
 /// The version of everything in this module: buckets, hashing, surface features.

@@ -7,6 +7,7 @@ mod keywords;
 mod threshold;
 mod token_heuristic;
 mod uniform;
+mod weighted;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,16 @@ pub use keywords::Keywords;
 pub use threshold::Threshold;
 pub use token_heuristic::TokenHeuristic;
 pub use uniform::Uniform;
+pub use weighted::{PerFactor, Refresh, Source, Weighted};
+
+/// What a caller knows of a model at the moment, beside what the artifact predicts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Signals {
+    /// Share of good answers among its recent ones, in `[0, 1]`; `None` if unknown.
+    pub success: Option<f64>,
+    /// Share of calls that its endpoints can take, in `[0, 1]`; `None` if unknown.
+    pub availability: Option<f64>,
+}
 
 /// All that a policy may see before it decides.
 #[derive(Clone, Copy, Debug)]
@@ -35,12 +46,21 @@ pub struct Context<'a> {
     pub objective: &'a Objective,
     /// The request.
     pub request: &'a RequestView<'a>,
+    /// `[n_arms]`: what the caller knows of each arm; empty for nothing.
+    pub signals: &'a [Signals],
+    /// Milliseconds that the answer may take, if the request says so.
+    pub latency_target_ms: Option<f64>,
 }
 
 impl Context<'_> {
     /// The eligible arms, in order.
     pub fn eligible_arms(&self) -> impl Iterator<Item = usize> {
         self.eligible.iter().enumerate().filter(|(_, eligible)| **eligible).map(|(arm, _)| arm)
+    }
+
+    /// What the caller knows of an arm.
+    fn signals_of(&self, arm: usize) -> Signals {
+        self.signals.get(arm).copied().unwrap_or_default()
     }
 
     /// All mass on the first of these arms that is eligible; without any, what [`CostAware`] would
@@ -58,6 +78,26 @@ impl Context<'_> {
 pub struct Reasons {
     /// The rule that applied, in words for people.
     pub rule: Option<String>,
+    /// `[n_arms]`: what each arm's score is the sum of; empty if the policy ranks by utility.
+    pub factors: Vec<Vec<Contribution>>,
+}
+
+/// One factor of a score: it adds `weight · value`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Contribution {
+    /// Its name.
+    pub factor: &'static str,
+    /// Its value.
+    pub value: f64,
+    /// Its weight.
+    pub weight: f64,
+}
+
+impl Contribution {
+    /// `weight · value`.
+    pub fn adds(&self) -> f64 {
+        self.weight * self.value
+    }
 }
 
 /// Context → distribution.
@@ -178,6 +218,18 @@ pub enum PolicySpec {
         #[serde(default = "strong_from")]
         strong_from: i32,
     },
+    /// A sum of factors weighted by hand.
+    Weighted {
+        /// How much each factor counts; they sum to 1.
+        #[serde(default)]
+        weights: PerFactor<f64>,
+        /// Where the value of each factor comes from.
+        #[serde(default)]
+        sources: PerFactor<Source>,
+        /// How often the value of each factor is renewed.
+        #[serde(default)]
+        refresh: PerFactor<Refresh>,
+    },
     /// The highest utility.
     CostAware,
     /// Another policy, but every eligible model keeps at least `epsilon / n`.
@@ -213,6 +265,15 @@ pub enum PolicyError {
     /// A threshold that is not a number.
     #[error("uplift must be finite, got {0}")]
     Uplift(f64),
+    /// A weight out of range.
+    #[error("the weight of {0} must be at least 0, got {1}")]
+    Weight(&'static str, f64),
+    /// Weights that are not shares.
+    #[error("weights must sum to 1, got {0}")]
+    WeightSum(f64),
+    /// A value that its source does not have.
+    #[error("{0} cannot come from {1}")]
+    Source(&'static str, &'static str),
     /// A phrase that every text contains.
     #[error("a keyword must have a character that is not white space, got {0:?}")]
     Keyword(String),
@@ -262,6 +323,7 @@ impl PolicySpec {
                 let strong = (arm(strong)?, strong_from);
                 Box::new(Keywords::new(arm(cheap)?, middle, strong, complex, simple))
             }
+            Self::Weighted { weights, sources, .. } => Box::new(Weighted::new(*weights, *sources)?),
             Self::CostAware => Box::new(CostAware),
             Self::EpsilonGreedy { epsilon, base } => {
                 if !(0.0..=1.0).contains(epsilon) {

@@ -61,13 +61,14 @@ impl Router {
     /// Whether its policy decides without chance, so that its log cannot value another policy.
     pub fn is_deterministic(&self) -> bool {
         use crate::policy::PolicySpec::{
-            CostAware, EpsilonGreedy, Fixed, Keywords, Threshold, TokenHeuristic, Uniform,
+            CostAware, EpsilonGreedy, Fixed, Keywords, Threshold, TokenHeuristic, Uniform, Weighted,
         };
         match &self.manifest.policy {
             Fixed { .. }
             | Threshold { .. }
             | TokenHeuristic { .. }
             | Keywords { .. }
+            | Weighted { .. }
             | CostAware => true,
             Uniform => false,
             EpsilonGreedy { epsilon, .. } => *epsilon <= 0.0,
@@ -100,6 +101,8 @@ impl Router {
             tier: ask.tier,
             objective,
             request: view,
+            signals: self.catalog().models().iter().map(ask.signals).collect(),
+            latency_target_ms: ask.latency_target_ms,
             prediction: self.predict(view, scratch),
             exclusions: self.catalog().models().iter().map(exclude).collect(),
         };
@@ -152,7 +155,7 @@ mod tests {
     use super::*;
     use crate::artifact::{Weights, to_bytes};
     use crate::catalog::ModelId;
-    use crate::policy::PolicySpec;
+    use crate::policy::{PolicySpec, Signals};
     use crate::predictor::Constant;
     use crate::testing::{manifest, random_linear_bytes, two_model_router};
     use crate::units::Tokens;
@@ -268,6 +271,30 @@ mod tests {
         let ask = Ask { lambda: Some(-1.0), ..Ask::tier(Tier::Cost) };
         let error = decide(&two_model_router(), &RequestView::from_text(""), &ask).unwrap_err();
         assert_eq!(error.to_string(), "lambda must be at least 0, got -1");
+    }
+
+    #[test]
+    fn a_weighted_decision_is_explained_by_its_factors() {
+        let router = limited(serde_json::from_str(r#"{"kind": "weighted"}"#).unwrap());
+        let signals = |model: &ModelSpec| Signals {
+            success: (model.id.as_str() == "small").then_some(0.95),
+            availability: Some(1.0),
+        };
+        let ask = Ask { signals: &signals, ..Ask::tier(Tier::Balanced) };
+        let view = RequestView::from_text("hello");
+        let decision = decide(&router, &view, &ask).unwrap();
+        assert_eq!(decision.model().as_str(), "small");
+        let explanation = router.explain(&view, &decision, &mut Scratch::default());
+        let small = &explanation.candidates[0];
+        assert_eq!(small.model.as_str(), "small");
+        let names: Vec<&str> = small.factors.iter().map(|f| f.factor.as_str()).collect();
+        assert_eq!(names, ["complexity", "history", "cost", "latency", "availability"]);
+        assert!((small.factors[1].value - 0.95).abs() < 1e-12);
+        for candidate in &explanation.candidates {
+            let weights: f64 = candidate.factors.iter().map(|factor| factor.weight).sum();
+            let sum: f64 = candidate.factors.iter().map(|f| f.value * f.weight).sum();
+            assert!((weights - 1.0).abs() < 1e-12 && (sum - candidate.utility).abs() < 1e-12);
+        }
     }
 
     #[test]

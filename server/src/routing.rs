@@ -98,7 +98,7 @@ fn route(
         Some(model) => can(app, model, &view).map_or(Ok(()), |why| Err(Exclusion(why))),
         None => Err(Exclusion("not in the server's catalog".to_owned())),
     };
-    let ask = Ask { tier, lambda: None, eligible: &eligible };
+    let ask = Ask { eligible: &eligible, ..Ask::tier(tier) };
     let mut rng = app.rng();
     SCRATCH.with_borrow_mut(|scratch| router.decide(&view, &ask, scratch, &mut rng))
 }

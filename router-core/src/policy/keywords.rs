@@ -168,7 +168,7 @@ impl Policy for Keywords {
             list(&self.complex),
             list(&self.simple)
         );
-        Reasons { rule: Some(rule) }
+        Reasons { rule: Some(rule), ..Reasons::default() }
     }
 }
 

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::catalog::ModelSpec;
 
-fn catalog() -> Catalog {
+pub(super) fn catalog() -> Catalog {
     let named = |name: &str| ModelSpec::named(ModelId::new(name).unwrap());
     Catalog::new(String::new(), vec![named("a"), named("b"), named("c")]).unwrap()
 }
@@ -19,6 +19,7 @@ fn specs() -> Vec<PolicySpec> {
         greedy,
         PolicySpec::TokenHeuristic { cheap: id("a"), strong: id("c"), tokens: Tokens(500) },
         keywords(r#""middle": "b""#),
+        serde_json::from_str(r#"{"kind": "weighted"}"#).unwrap(),
     ]
 }
 
@@ -27,7 +28,7 @@ fn keywords(rest: &str) -> PolicySpec {
     serde_json::from_str(&json).unwrap()
 }
 
-fn prediction(score: [f64; 3]) -> Prediction {
+pub(super) fn prediction(score: [f64; 3]) -> Prediction {
     Prediction {
         quality: score.to_vec(),
         score: score.to_vec(),
@@ -59,6 +60,8 @@ fn decide(
         eligible: &eligible,
         objective: &objective,
         request: &request,
+        signals: &[],
+        latency_target_ms: None,
     };
     let policy = spec.build(&catalog()).unwrap();
     (policy.distribution(&context).probabilities().to_vec(), policy.reasons(&context))

@@ -45,6 +45,6 @@ impl Policy for TokenHeuristic {
             self.tokens.0,
             context.request.n_tools,
         );
-        Reasons { rule: Some(rule) }
+        Reasons { rule: Some(rule), ..Reasons::default() }
     }
 }
