@@ -4,13 +4,16 @@
 
 pub mod knn;
 pub mod lookup;
+pub mod weighted;
+
+use router_core::policy::TokenHeuristic;
 
 use crate::panel::Panel;
 use crate::split::{Split, Splits, best_single, cheapest_single};
 use crate::sweep::{Choice, Expected, index};
 
 /// Prompts shorter than this go to the cheapest model by the token heuristic.
-const HEURISTIC_TOKENS: u64 = 500;
+const HEURISTIC_TOKENS: u64 = TokenHeuristic::TOKENS.0;
 
 /// The best and the cheapest single model of each request's fitting rows.
 #[derive(Clone, Debug, PartialEq)]

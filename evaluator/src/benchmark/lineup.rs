@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::baseline::{self, Singles, knn::knn, lookup::lookup};
+use crate::baseline::{self, Singles, knn::knn, lookup::lookup, weighted::weighted};
 use crate::judge::{JudgeError, Judged, Validated};
 use crate::panel::Panel;
 use crate::policy::{Deployed, Plan, Policy, Roles};
@@ -12,7 +12,7 @@ use crate::split::Splits;
 const USUAL: &str = "retention=0.95";
 
 /// Names of baselines, which no router may have.
-const BASELINES: [&str; 10] = [
+const BASELINES: [&str; 11] = [
     "best_single",
     "cheapest_single",
     "random_mix",
@@ -20,6 +20,7 @@ const BASELINES: [&str; 10] = [
     "zero_router",
     "lookup",
     "token_heuristic",
+    "weighted",
     "knn",
     "length",
     "oracle",
@@ -103,6 +104,13 @@ fn baselines(panel: &Panel, splits: &Splits<'_>, roles: Option<Roles>) -> Vec<Po
     }
     let note = "fewer than 500 estimated tokens and no tools: cheapest, else best";
     policies.push(Policy::fixed("token_heuristic", note, singles.token_heuristic(panel)));
+    let scored = weighted(panel, splits);
+    let note = "complexity .35, history .25, cost .2, latency .15 and availability .05; no \
+                latencies or outages in the data";
+    policies.push(Policy {
+        uplift: roles.map(|roles| scored.uplift(panel.m(), roles.weak, roles.strong)),
+        ..Policy::fixed("weighted", note, scored.choices.clone())
+    });
     let note = "k = 100, cosine over the router's hashed words, mean costs";
     policies.push(Policy::swept("knn", note, &knn(panel, splits), roles));
     if roles.is_some() {

@@ -172,7 +172,6 @@ fn provenance(report: &Report) -> String {
     let folds: Vec<String> = report.folds.iter().map(ToString::to_string).collect();
     item("folds", folds.join(", "));
     item("baselines", escape(&report.baselines_fitted));
-    item("not compared", "the hand-weighted policy, which does not exist yet".to_owned());
     for router in &report.routers {
         let artifacts: Vec<String> =
             router.artifacts.iter().map(|a| format!("<code>{}</code>", escape(a))).collect();

@@ -57,7 +57,6 @@ fn value(report: &Report) -> Value {
     set("sources", report.sources.iter().map(source).collect());
     set("folds", json!(report.folds));
     set("baselines_fitted", json!(report.baselines_fitted));
-    set("absent_baselines", json!({"weighted": "the hand-weighted policy does not exist yet"}));
     set("regret_lambda", json!(if report.cheapest.is_some() { REGRET_LAMBDA } else { 0.0 }));
     set("interval", json!("95 % percentile bootstrap over groups, paired over policies"));
     set("replicates", json!(report.replicates));

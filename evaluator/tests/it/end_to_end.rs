@@ -84,6 +84,7 @@ fn a_report_has_every_baseline_and_the_same_bytes_twice() {
         "zero_router",
         "lookup",
         "token_heuristic",
+        "weighted",
         "knn",
         "length",
         "oracle",
