@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::print_stderr,
-    clippy::print_stdout,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "says that it is skipped, and what it measured; small counts in JSON and in columns"
