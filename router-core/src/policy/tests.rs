@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::catalog::ModelSpec;
+use crate::catalog::{Catalog, ModelId, ModelSpec};
+use crate::units::Tokens;
 
 pub(super) fn catalog() -> Catalog {
     let named = |name: &str| ModelSpec::named(ModelId::new(name).unwrap());
