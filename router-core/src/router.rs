@@ -60,19 +60,7 @@ impl Router {
 
     /// Whether its policy decides without chance, so that its log cannot value another policy.
     pub fn is_deterministic(&self) -> bool {
-        use crate::policy::PolicySpec::{
-            CostAware, EpsilonGreedy, Fixed, Keywords, Threshold, TokenHeuristic, Uniform, Weighted,
-        };
-        match &self.manifest.policy {
-            Fixed { .. }
-            | Threshold { .. }
-            | TokenHeuristic { .. }
-            | Keywords { .. }
-            | Weighted { .. }
-            | CostAware => true,
-            Uniform => false,
-            EpsilonGreedy { epsilon, .. } => *epsilon <= 0.0,
-        }
+        self.manifest.policy.is_deterministic()
     }
 
     /// Decides: predicts, leaves out what is not eligible, and draws once from the policy.

@@ -131,6 +131,20 @@ pub enum PolicyError {
 }
 
 impl PolicySpec {
+    /// Whether the policy decides without chance.
+    pub fn is_deterministic(&self) -> bool {
+        match self {
+            Self::Fixed { .. }
+            | Self::Threshold { .. }
+            | Self::TokenHeuristic { .. }
+            | Self::Keywords { .. }
+            | Self::Weighted { .. }
+            | Self::CostAware => true,
+            Self::Uniform => false,
+            Self::EpsilonGreedy { epsilon, base } => *epsilon <= 0.0 && base.is_deterministic(),
+        }
+    }
+
     /// Builds the policy for a catalog.
     ///
     /// # Errors

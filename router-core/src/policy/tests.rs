@@ -158,3 +158,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_mixture_is_deterministic_only_if_nothing_of_it_is_random() {
+    let mixed = |epsilon: f64, base: PolicySpec| {
+        PolicySpec::EpsilonGreedy { epsilon, base: Box::new(base) }.is_deterministic()
+    };
+    assert!(mixed(0.0, PolicySpec::CostAware));
+    assert!(!mixed(0.1, PolicySpec::CostAware));
+    assert!(!mixed(0.0, PolicySpec::Uniform));
+}
