@@ -29,8 +29,8 @@ pub struct Ask<'a> {
     pub lambda: Option<f64>,
     /// Governance, health and budget: which models the caller lets be drawn.
     pub eligible: &'a Eligibility<'a>,
-    /// Recent success and availability, for policies that weigh them.
-    pub signals: &'a Known<'a>,
+    /// Recent success and availability of each model, for policies that weigh them.
+    pub signals: Option<&'a Known<'a>>,
     /// Milliseconds that the answer may take, for policies that weigh them.
     pub latency_target_ms: Option<f64>,
 }
@@ -44,13 +44,7 @@ impl std::fmt::Debug for Ask<'_> {
 impl Ask<'_> {
     /// A tier, with every model allowed.
     pub fn tier(tier: Tier) -> Self {
-        Self {
-            tier,
-            lambda: None,
-            eligible: &|_| Ok(()),
-            signals: &|_| Signals::default(),
-            latency_target_ms: None,
-        }
+        Self { tier, lambda: None, eligible: &|_| Ok(()), signals: None, latency_target_ms: None }
     }
 }
 

@@ -89,7 +89,9 @@ impl Router {
             tier: ask.tier,
             objective,
             request: view,
-            signals: self.catalog().models().iter().map(ask.signals).collect(),
+            signals: ask
+                .signals
+                .map_or_else(Vec::new, |known| self.catalog().models().iter().map(known).collect()),
             latency_target_ms: ask.latency_target_ms,
             prediction: self.predict(view, scratch),
             exclusions: self.catalog().models().iter().map(exclude).collect(),
@@ -268,7 +270,7 @@ mod tests {
             success: (model.id.as_str() == "small").then_some(0.95),
             availability: Some(1.0),
         };
-        let ask = Ask { signals: &signals, ..Ask::tier(Tier::Balanced) };
+        let ask = Ask { signals: Some(&signals), ..Ask::tier(Tier::Balanced) };
         let view = RequestView::from_text("hello");
         let decision = decide(&router, &view, &ask).unwrap();
         assert_eq!(decision.model().as_str(), "small");

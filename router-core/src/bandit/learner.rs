@@ -1,6 +1,6 @@
 //! A contextual bandit: posteriors of the arms, and a scheme that turns them into a distribution.
 
-use super::posterior::{LinearPosterior, Memory, PosteriorError};
+use super::posterior::{LinearPosterior, Memory, PosteriorError, check};
 use crate::exploration::{self, Floor};
 
 /// How estimates become a distribution.
@@ -73,9 +73,9 @@ impl Learner {
     /// If a number is out of range.
     pub fn new(n_arms: usize, d: usize, params: LearnerParams) -> Result<Self, PosteriorError> {
         let share =
-            |what, value: f64| in_range(what, "in [0, 1]", value, (0.0..=1.0).contains(&value));
+            |what, value: f64| check(what, "in [0, 1]", value, (0.0..=1.0).contains(&value));
         let positive =
-            |what, value: f64| in_range(what, "above 0", value, value > 0.0 && value.is_finite());
+            |what, value: f64| check(what, "above 0", value, value > 0.0 && value.is_finite());
         share("floor", params.floor)?;
         match params.scheme {
             Scheme::EpsilonGreedy { epsilon } => share("epsilon", epsilon)?,
@@ -85,7 +85,7 @@ impl Learner {
             }
             Scheme::Thompson { alpha } => positive("alpha", alpha)?,
         }
-        in_range("number of arms", "at least 1", n_arms as f64, n_arms > 0)?;
+        check("number of arms", "at least 1", n_arms as f64, n_arms > 0)?;
         let arm = LinearPosterior::new(d, params.ridge, params.memory)?;
         Ok(Self { params, arms: vec![arm; n_arms], now: 0 })
     }
@@ -145,15 +145,6 @@ impl Learner {
     pub fn learn(&mut self, arm: usize, x: &[f64], reward: f64) -> Result<(), PosteriorError> {
         self.arms[arm].update(x, reward, self.now)
     }
-}
-
-fn in_range(
-    what: &'static str,
-    bound: &'static str,
-    value: f64,
-    is_good: bool,
-) -> Result<(), PosteriorError> {
-    if is_good { Ok(()) } else { Err(PosteriorError::Range { what, bound, value }) }
 }
 
 #[cfg(test)]

@@ -203,7 +203,7 @@ impl LinearPosterior {
     }
 }
 
-fn check(
+pub(super) fn check(
     what: &'static str,
     bound: &'static str,
     value: f64,

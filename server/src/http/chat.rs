@@ -26,9 +26,7 @@ pub(super) async fn create(
     Extension(RequestId(request_id)): Extension<RequestId>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let request = ChatRequest::parse(
-        body.map_err(|rejection| ApiError::of_body(&rejection, app.config.max_body_bytes))?,
-    )?;
+    let request = ChatRequest::parse(ApiError::bytes(body, &app)?)?;
     let choice = choose(&app, &request)?;
     let mut flight = Flight::new(&app, &request, &choice, request_id);
     let asked = tokio::select! {

@@ -4,8 +4,10 @@ use axum::Json;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde_json::{Value, json};
 
+use crate::app::App;
 use crate::fault::{Fault, FaultClass};
 use crate::request::RequestError;
 
@@ -46,8 +48,17 @@ pub(crate) fn error_body(message: &str, kind: &str, param: Option<&str>, code: &
 }
 
 impl ApiError {
+    /// The bytes of a request, or what is wrong with them.
+    ///
+    /// # Errors
+    ///
+    /// If they are too many or could not be read.
+    pub(super) fn bytes(body: Result<Bytes, BytesRejection>, app: &App) -> Result<Bytes, Self> {
+        body.map_err(|rejection| Self::of_body(&rejection, app.config.max_body_bytes))
+    }
+
     /// A body that could not be read, of which at most `max_bytes` are allowed.
-    pub(super) fn of_body(rejection: &BytesRejection, max_bytes: usize) -> Self {
+    fn of_body(rejection: &BytesRejection, max_bytes: usize) -> Self {
         let status = rejection.status();
         let message = match status {
             StatusCode::PAYLOAD_TOO_LARGE => {

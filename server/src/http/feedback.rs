@@ -43,8 +43,7 @@ pub(super) async fn create(
     State(app): State<Arc<App>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let row =
-        read(&body.map_err(|rejection| ApiError::of_body(&rejection, app.config.max_body_bytes))?)?;
+    let row = read(&ApiError::bytes(body, &app)?)?;
     let stored = tokio::time::timeout(WAIT, store(&app, &row)).await;
     let is_known = stored
         .context("no answer in time")

@@ -17,9 +17,7 @@ pub(super) async fn decide(
     State(app): State<Arc<App>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let request = ChatRequest::parse(
-        body.map_err(|rejection| ApiError::of_body(&rejection, app.config.max_body_bytes))?,
-    )?;
+    let request = ChatRequest::parse(ApiError::bytes(body, &app)?)?;
     let choice = choose(&app, &request)?;
     let mut explanation = choice.explanation(&request);
     explanation["reason"] = choice.reason().into();
