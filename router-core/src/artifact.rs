@@ -1,5 +1,7 @@
 //! Router ⇄ bytes: weights as safetensors, with the manifest as JSON in its metadata.
 
+mod bag;
+
 use std::collections::{BTreeMap, HashMap};
 
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
@@ -83,6 +85,9 @@ pub fn to_bytes(mut manifest: Manifest, weights: Weights) -> Result<Vec<u8>, Art
             let parts = Linear::new(*parts)?.into_parts();
             manifest.predictor = PredictorSpec::Linear(linear_spec(&parts));
             linear_tensors(&parts, &mut tensors);
+            if let Some(bag) = &parts.bag {
+                bag::write(bag, &mut tensors);
+            }
         }
     }
     let json =
@@ -120,7 +125,8 @@ impl Router {
                 Box::new(check_constant(constant, n_arms)?)
             }
             PredictorSpec::Linear(spec) => {
-                refuse_unknown(&tensors, &LINEAR_TENSORS)?;
+                let bag: &[&str] = if spec.bag_hidden.is_some() { &bag::TENSORS } else { &[] };
+                refuse_unknown(&tensors, &[&LINEAR_TENSORS, bag].concat())?;
                 Box::new(Linear::new(linear_parts(spec, n_arms, &tensors)?)?)
             }
         };
@@ -209,6 +215,7 @@ fn linear_spec(parts: &LinearParts) -> LinearSpec {
         complexity_calibration: parts.complexity_calibration.clone(),
         cost_biases: parts.costs.iter().map(|head| head.as_ref().map(|head| head.bias)).collect(),
         latency_ms: parts.latency_ms.clone(),
+        bag_hidden: parts.bag.as_ref().map(|bag| bag.hidden),
     }
 }
 
@@ -283,6 +290,7 @@ fn linear_parts(
             .map(|(bias, weights)| bias.map(|bias| CostHead { bias, weights: weights.to_vec() }))
             .collect(),
         latency_ms: spec.latency_ms.clone(),
+        bag: spec.bag_hidden.map(|hidden| bag::read(hidden, tensors)).transpose()?,
     })
 }
 

@@ -1,11 +1,14 @@
 //! What to expect of each model, before it is asked.
 
+pub mod bag;
 pub mod constant;
 pub mod linear;
+mod pass;
 
 use crate::features::FeatureScratch;
 use crate::request::RequestView;
 
+pub use bag::BagParts;
 pub use constant::Constant;
 pub use linear::{CostHead, Linear, LinearError, LinearParts};
 
@@ -16,6 +19,9 @@ pub struct Scratch {
     pub(crate) counts: Vec<u16>,
     pub(crate) touched: Vec<u32>,
     pub(crate) sums: Vec<f32>,
+    pub(crate) hidden: Vec<f32>,
+    pub(crate) outputs: Vec<f32>,
+    pub(crate) probabilities: Vec<f64>,
 }
 
 /// The kind of task that a request seems to be.
