@@ -97,20 +97,11 @@ impl Heads {
     }
 }
 
-/// Fills in the targets of each row, centred; unknown ones have weight 0.
-fn targets(problem: &Problem, rows: &[usize], layout: Layout) -> (Targets, Means) {
-    let width = layout.width();
+/// What the targets of some rows are centered by.
+pub fn means(problem: &Problem, rows: &[usize], layout: Layout) -> Means {
     let model = model_means(problem, rows);
-    let mut values = vec![0.0f32; rows.len() * width];
-    let mut weights = vec![0.0f32; rows.len() * width];
-    let mut set = |at: usize, value: f64| {
-        #[expect(clippy::cast_possible_truncation, reason = "targets are f32")]
-        (values[at] = value as f32);
-        weights[at] = 1.0;
-    };
     let ends = crate::build::ends(problem, rows, &model);
-    let complexity: Vec<Option<f64>> = rows.iter().map(|row| problem.hard(*row, ends)).collect();
-    let complexity_mean = mean(complexity.iter().flatten().copied());
+    let complexity = mean(rows.iter().filter_map(|row| problem.hard(*row, ends)));
     let task_share = |task: usize| {
         mean(
             rows.iter()
@@ -118,27 +109,40 @@ fn targets(problem: &Problem, rows: &[usize], layout: Layout) -> (Targets, Means
                 .map(|t| f64::from(u8::from(t == task))),
         )
     };
-    let task: Vec<f64> = (0..layout.n_tasks).map(task_share).collect();
+    let task = (0..layout.n_tasks).map(task_share).collect();
+    Means { model, ends, complexity, task }
+}
+
+/// Fills in the targets of each row, centred; unknown ones have weight 0.
+fn targets(problem: &Problem, rows: &[usize], layout: Layout) -> (Targets, Means) {
+    let width = layout.width();
+    let means = means(problem, rows, layout);
+    let mut values = vec![0.0f32; rows.len() * width];
+    let mut weights = vec![0.0f32; rows.len() * width];
+    let mut set = |at: usize, value: f64| {
+        #[expect(clippy::cast_possible_truncation, reason = "targets are f32")]
+        (values[at] = value as f32);
+        weights[at] = 1.0;
+    };
     for (i, &row) in rows.iter().enumerate() {
         let at = i * width;
-        if let Some(shared) = shared(problem, row, &model) {
+        if let Some(shared) = shared(problem, row, &means.model) {
             set(at + Layout::SHARED, shared);
-            for (j, mean) in model.iter().enumerate() {
+            for (j, mean) in means.model.iter().enumerate() {
                 if let Some(quality) = problem.cell(row, j).quality {
                     set(at + Layout::model(j), f64::from(quality) - mean - shared);
                 }
             }
         }
-        if let Some(hard) = complexity[i] {
-            set(at + layout.complexity(), hard - complexity_mean);
+        if let Some(hard) = problem.hard(row, means.ends) {
+            set(at + layout.complexity(), hard - means.complexity);
         }
         if let Some(label) = problem.task[row] {
-            for (t, share) in task.iter().enumerate() {
+            for (t, share) in means.task.iter().enumerate() {
                 set(at + layout.task(t), f64::from(u8::from(t == label)) - share);
             }
         }
     }
-    let means = Means { model, ends, complexity: complexity_mean, task };
     (Targets { k: width, values, weights }, means)
 }
 

@@ -5,6 +5,7 @@
 //! [`design`]; [`stack`] chooses penalties and weights on held-out predictions; [`operating`]
 //! chooses λ; [`build`] puts the router together; [`run`] writes the folder.
 
+pub mod bag;
 pub mod build;
 pub mod calibrate;
 pub mod config;
