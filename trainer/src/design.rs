@@ -188,6 +188,15 @@ impl Sparse {
         (start..end).map(|at| (self.columns[at], self.values[at]))
     }
 
+    /// `Σ value²` of each column: `[n_columns]`.
+    pub fn energies(&self, n_columns: usize) -> Vec<f32> {
+        let mut energies = vec![0.0f32; n_columns];
+        for (column, value) in self.columns.iter().zip(&self.values) {
+            energies[*column as usize] += value * value;
+        }
+        energies
+    }
+
     /// `self · dense`, row by row in parallel; each row is summed in one order.
     ///
     /// # Shapes
