@@ -2,7 +2,7 @@
 //! explain together, and what that is worth in routing.
 //!
 //! ```text
-//! cargo run --example bag -- logs.parquet [models=…] [test=4] [hidden=16] [rate=0.01] …
+//! cargo run --example bag -- logs.parquet [models=…] [test=4] [hidden=16] [weights.tasks=2] …
 //! ```
 //!
 //! For each test fold, all that is chosen (penalties and weights of the linear heads, weights of
@@ -22,6 +22,9 @@ use trainer::config::Config;
 use trainer::heads::{self, Heads, mean, shared};
 use trainer::problem::Problem;
 use trainer::stack::{HeldOut, Stack, task_probabilities};
+
+/// Options that are not parameters of the bag.
+const OTHERS: [&str; 3] = ["models", "test", "tune"];
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
@@ -58,34 +61,13 @@ fn main() -> Result<()> {
 }
 
 fn params(options: &BTreeMap<String, String>) -> Result<BagParams> {
-    let mut params = BagParams::default();
-    for (key, value) in options {
-        let number: f64 = value.parse().unwrap_or(f64::NAN);
-        let whole = number as usize;
-        match key.as_str() {
-            "hidden" => params.hidden = whole,
-            "networks" => params.n_networks = whole,
-            "epochs" => params.max_epochs = whole,
-            "patience" => params.patience = whole,
-            "batch" => params.batch = whole,
-            "rate" => params.learning_rate = number,
-            "table_rate" => params.table_rate = number,
-            "damping" => params.damping = number as f32,
-            "decay" => params.decay = number,
-            "thinning" => params.thinning = number as f32,
-            "w_deviations" => params.weights.deviations = number,
-            "dropout" => params.dropout = number,
-            "w_shared" => params.weights.shared = number,
-            "w_complexity" => params.weights.complexity = number,
-            "w_tasks" => params.weights.tasks = number,
-            "w_costs" => params.weights.costs = number,
-            "balance" => params.weights.balance = number,
-            "seed" => params.seed = whole as u64,
-            "models" | "test" | "tune" => {}
-            unknown => anyhow::bail!("unknown option {unknown}"),
-        }
+    let mut params = serde_json::to_value(BagParams::default())?;
+    for (key, value) in options.iter().filter(|(key, _)| !OTHERS.contains(&key.as_str())) {
+        let pointer = format!("/{}", key.replace('.', "/"));
+        let slot = params.pointer_mut(&pointer).with_context(|| format!("unknown option {key}"))?;
+        *slot = serde_json::from_str(value).with_context(|| key.clone())?;
     }
-    Ok(params)
+    Ok(serde_json::from_value(params)?)
 }
 
 /// Both fits on some rows.

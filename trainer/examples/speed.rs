@@ -30,7 +30,7 @@ fn main() -> Result<()> {
     let started = Instant::now();
     let world = World::new(WorldParams { seed: 0, n_models: usize::try_from(n_models)? })?;
     let problem = Problem::new(&Dataset::Table(world.table(0..n)), Folds::Hash(5))?;
-    report("prompts", started)?;
+    report("prompts", started);
     let grams: usize = problem.raw.iter().map(|raw| raw.grams.len()).sum();
     println!("{} distinct n-grams per prompt", grams as u64 / n);
     let rows: Vec<usize> = (0..problem.n_requests()).collect();
@@ -38,7 +38,7 @@ fn main() -> Result<()> {
     if part != "bag" {
         let started = Instant::now();
         let heads = heads::fit(&problem, &rows, params.vectorizer, &params.ridge);
-        report("linear heads", started)?;
+        report("linear heads", started);
         println!("{} active n-grams", heads.vectorizer.n_grams());
     }
     if part != "linear" {
@@ -47,17 +47,16 @@ fn main() -> Result<()> {
         let vectorizer = Vectorizer::fit(params.vectorizer, &raw);
         let bag = BagParams::default();
         let fit = bag::fit(&problem, &rows, &Stopping::Share(0.1), &vectorizer, &bag);
-        report("embedding bag", started)?;
+        report("embedding bag", started);
         println!("{} epochs", fit.curves[0].len() - 1);
     }
     Ok(())
 }
 
 /// Prints the time since `started` and the most memory so far.
-fn report(what: &str, started: Instant) -> Result<()> {
+fn report(what: &str, started: Instant) {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let peak = peak.map_or("unknown", str::trim);
     println!("{what}: {:.1} s, most memory so far {peak}", started.elapsed().as_secs_f64());
-    Ok(())
 }

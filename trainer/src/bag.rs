@@ -22,6 +22,7 @@ pub mod targets;
 mod train;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::design::{Design, Sparse, Vectorizer};
 use crate::problem::Problem;
@@ -50,7 +51,8 @@ pub use train::{Epoch, Stopping};
 /// | `thinning` | `0.5` | share of a request's entries left out of a step | `[0, 1)` |
 /// | `weights` | see [`LossWeights`] | of the kinds of output | |
 /// | `seed` | `0` | of initial weights, order of rows and dropout | any |
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct BagParams {
     /// Dimensions of one network.
     pub hidden: usize,

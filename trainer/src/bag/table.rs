@@ -52,7 +52,7 @@ fn mix(value: u64) -> u64 {
 
 /// Embeddings of columns, with the state of their optimizer.
 ///
-/// The optimizer is AdamW with one second moment for the whole table instead of one per number,
+/// The optimizer is `AdamW` with one second moment for the whole table instead of one per number,
 /// after each column's gradient is divided by `1 + energy / damping`, where the energy of a column
 /// is its sum of squares. So a rare n-gram moves in proportion to its gradient, little, and not by
 /// the full learning rate as under Adam; and a column that most requests have does not outrun all

@@ -1,6 +1,6 @@
 //! What a bag learns from: regression targets with weights, and task labels.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::heads::{self, Layout, Means, mean};
 use crate::problem::Problem;
@@ -15,7 +15,8 @@ use crate::problem::Problem;
 /// | `tasks` | `1` | cross-entropy of the task | `[0, ∞)` |
 /// | `costs` | `0.2` | log cost of each model | `[0, ∞)` |
 /// | `balance` | `0.5` | tasks count by `n_task^(−balance)` | `[0, 1]` |
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct LossWeights {
     /// The shared quality.
     pub shared: f64,
