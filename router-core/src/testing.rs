@@ -142,5 +142,7 @@ pub fn random_bag_parts(linear: &LinearParts, hidden: usize, seed: u64) -> BagPa
         hidden_bias: random(hidden),
         weights: random(hidden * linear.width()),
         bias: random(linear.width()),
+        cost_weights: random(hidden * linear.n_arms),
+        cost_bias: random(linear.n_arms),
     }
 }

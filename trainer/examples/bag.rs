@@ -5,7 +5,7 @@
 //! cargo run --example bag -- logs.parquet [models=…] [test=4] [hidden=16] [weights.tasks=2] …
 //! ```
 //!
-//! For each test fold, all that is chosen (penalties and weights of the linear heads, weights of
+//! For each test fold of the column `fold`, all that is chosen (penalties and weights of the linear heads, weights of
 //! both parts) is chosen on the next fold by fits that saw neither; then both are fitted on all
 //! other folds and judged on the test fold. `tune=1` judges on the next fold itself, by fits
 //! without the test fold, so that parameters can be chosen without it.
@@ -19,6 +19,7 @@ use anyhow::{Context, Result};
 use datasets::{Dataset, Folds, ModelSelection};
 use trainer::bag::{self, BagFit, BagParams, Columns, Stopping};
 use trainer::config::Config;
+use trainer::costs;
 use trainer::heads::{self, Heads, mean, shared};
 use trainer::problem::Problem;
 use trainer::stack::{HeldOut, Stack, task_probabilities};
@@ -41,9 +42,7 @@ fn main() -> Result<()> {
     let models = options.get("models").map_or("*", String::as_str);
     let selection: ModelSelection = models.parse()?;
     let table = selection.select(&table)?;
-    let has_folds = table.requests.iter().all(|request| request.fold.is_some());
-    let folds = if has_folds { Folds::Column } else { Folds::Hash(5) };
-    let problem = Problem::new(&Dataset::Table(table), folds)?;
+    let problem = Problem::new(&Dataset::Table(table), Folds::Column)?;
     let params = params(&options)?;
     let tests: Vec<i32> = match options.get("test") {
         Some(fold) => vec![fold.parse()?],
@@ -98,6 +97,8 @@ struct Predicted {
     bag: Vec<f64>,
     task: Vec<f64>,
     held: HeldOut,
+    /// Share of the variance of log costs that surface features, and the bag, explain.
+    costs: [f64; 2],
 }
 
 fn predict(problem: &Problem, fits: &Fits, fold: i32) -> Predicted {
@@ -121,7 +122,31 @@ fn predict(problem: &Problem, fits: &Fits, fold: i32) -> Predicted {
             probabilities.iter().zip(effects).map(|(p, effect)| p * effect).sum::<f64>()
         }));
     }
-    Predicted { rows, linear: Vec::new(), bag, task, held }
+    let costs = explained_costs(problem, fits, &rows, &outputs);
+    Predicted { rows, linear: Vec::new(), bag, task, held, costs }
+}
+
+fn explained_costs(problem: &Problem, fits: &Fits, rows: &[usize], outputs: &[f32]) -> [f64; 2] {
+    let heads = costs::fit(problem, &fits.seen, &fits.heads.vectorizer);
+    let (columns, mut errors, mut total) = (fits.bag.columns, [0.0; 2], 0.0);
+    for (j, head) in heads.iter().enumerate().filter_map(|(j, head)| Some((j, head.as_ref()?))) {
+        let known: Vec<[f64; 3]> = (rows.iter().zip(outputs.chunks_exact(columns.width())))
+            .filter_map(|(row, outputs)| {
+                let cost = problem.cell(*row, j).cost.filter(|cost| *cost > 0.0)?;
+                let surface = costs::surface(&fits.heads.vectorizer, problem, *row);
+                let by_surface = costs::predict(head, &surface).ln();
+                Some([cost.ln(), by_surface, f64::from(outputs[columns.cost(j)])])
+            })
+            .collect();
+        let middle: [f64; 3] = std::array::from_fn(|i| mean(known.iter().map(|k| k[i])));
+        for values in &known {
+            let gap: [f64; 3] = std::array::from_fn(|i| values[i] - middle[i]);
+            total += gap[0] * gap[0];
+            errors[0] += (gap[0] - gap[1]).powi(2);
+            errors[1] += (gap[0] - gap[2]).powi(2);
+        }
+    }
+    errors.map(|error| if total > 0.0 { 100.0 * (1.0 - error / total) } else { 0.0 })
 }
 
 fn linear(predicted: &mut Predicted, stack: &Stack, fits: &Fits) {
@@ -231,6 +256,7 @@ struct Figures {
     best_single: f64,
     greedy: [f64; 3],
     weights: Weights,
+    costs: [f64; 2],
     seconds: (f64, f64),
 }
 
@@ -251,6 +277,7 @@ impl Figures {
             greedy: curves.map(|(_, greedy)| 100.0 * greedy),
             best_single: 100.0 * best_single(problem, predicted),
             weights,
+            costs: predicted.costs,
             seconds: fits.seconds,
         }
     }
@@ -268,6 +295,7 @@ impl Figures {
             weights: std::array::from_fn(|i| {
                 std::array::from_fn(|part| of(&|f| f.weights[i][part]))
             }),
+            costs: [of(&|f| f.costs[0]), of(&|f| f.costs[1])],
             seconds: (of(&|f| f.seconds.0), of(&|f| f.seconds.1)),
         }
     }
@@ -280,12 +308,13 @@ impl std::fmt::Display for Figures {
         };
         write!(
             f,
-            "{}  {}  {} (single {:.2})  weights {:.2?}  {:.1} s, {:.1} s",
+            "{}  {}  {} (single {:.2})  weights {:.2?}  costs {:.1?}  {:.1} s, {:.1} s",
             show("explained", self.explained),
             show("area", self.area),
             show("greedy", self.greedy),
             self.best_single,
             self.weights[2],
+            self.costs,
             self.seconds.0,
             self.seconds.1
         )

@@ -7,8 +7,10 @@ use crate::features::N_SURFACE;
 use crate::predictor::BagParts;
 
 /// Their names.
-pub(super) const TENSORS: [&str; 6] = [
+pub(super) const TENSORS: [&str; 8] = [
     "bag.bias",
+    "bag.cost_bias",
+    "bag.cost_weights",
     "bag.embeddings",
     "bag.hidden_bias",
     "bag.scales",
@@ -24,6 +26,8 @@ pub(super) fn write(bag: &BagParts, tensors: &mut Tensors) {
     tensors.insert("bag.embeddings", (Dtype::I8, vec![n, hidden], embeddings));
     for (name, shape, values) in [
         ("bag.bias", vec![width], &bag.bias),
+        ("bag.cost_bias", vec![bag.cost_bias.len()], &bag.cost_bias),
+        ("bag.cost_weights", vec![hidden, bag.cost_bias.len()], &bag.cost_weights),
         ("bag.hidden_bias", vec![hidden], &bag.hidden_bias),
         ("bag.scales", vec![n], &bag.scales),
         ("bag.surface_weights", vec![N_SURFACE, hidden], &bag.surface_weights),
@@ -44,6 +48,8 @@ pub(super) fn read(hidden: usize, tensors: &SafeTensors<'_>) -> Result<BagParts,
         hidden_bias: f32s("bag.hidden_bias")?,
         weights: f32s("bag.weights")?,
         bias: f32s("bag.bias")?,
+        cost_weights: f32s("bag.cost_weights")?,
+        cost_bias: f32s("bag.cost_bias")?,
     })
 }
 

@@ -2,9 +2,10 @@
 //!
 //! With `x` the weighted n-grams and surface features that the linear heads see (see
 //! [`linear`](super::linear)), `h = tanh(b + x·E)` has `hidden` dimensions, and every output of the
-//! linear heads gets `h·V + c` added. The embeddings `E` are bytes with a scale per n-gram.
+//! linear heads gets `h·V + c` added. The embeddings `E` are bytes with a scale per n-gram. If it
+//! knows of costs, it multiplies the expected cost of each arm by `exp(h·V_cost + c_cost)`.
 
-use super::linear::LinearError;
+use super::linear::{LinearError, LinearParts};
 use crate::features::N_SURFACE;
 
 /// Most hidden dimensions.
@@ -32,6 +33,10 @@ pub struct BagParts {
     pub weights: Vec<f32>,
     /// `[width]`: `c`.
     pub bias: Vec<f32>,
+    /// `[hidden * n_arms]`: `V_cost`; empty if it says nothing of costs.
+    pub cost_weights: Vec<f32>,
+    /// `[n_arms]`: `c_cost`; empty with the former.
+    pub cost_bias: Vec<f32>,
 }
 
 impl BagParts {
@@ -52,9 +57,10 @@ impl BagParts {
         (bytes, scales)
     }
 
-    /// Checks shapes and finiteness for `n_active` buckets and `width` outputs.
-    pub(crate) fn check(&self, n_active: usize, width: usize) -> Result<(), LinearError> {
-        let hidden = self.hidden;
+    /// Checks shapes and finiteness for heads of `n_active` buckets.
+    pub(crate) fn check(&self, heads: &LinearParts) -> Result<(), LinearError> {
+        let (n_active, width, hidden) = (heads.buckets.len(), heads.width(), self.hidden);
+        let n_costs = if self.cost_weights.is_empty() { 0 } else { heads.n_arms };
         if !(1..=MAX_HIDDEN).contains(&hidden) {
             return Err(LinearError::Hidden(hidden));
         }
@@ -62,12 +68,14 @@ impl BagParts {
             let found = self.embeddings.len();
             return Err(LinearError::Shape("bag embeddings", n_active * hidden, found));
         }
-        let numbers: [(&'static str, &[f32], usize); 5] = [
+        let numbers: [(&'static str, &[f32], usize); 7] = [
             ("bag scales", &self.scales, n_active),
             ("bag surface_weights", &self.surface_weights, N_SURFACE * hidden),
             ("bag hidden_bias", &self.hidden_bias, hidden),
             ("bag weights", &self.weights, hidden * width),
             ("bag bias", &self.bias, width),
+            ("bag cost_weights", &self.cost_weights, hidden * n_costs),
+            ("bag cost_bias", &self.cost_bias, n_costs),
         ];
         numbers
             .into_iter()
@@ -82,9 +90,9 @@ impl BagParts {
         }
     }
 
-    /// Adds `h·V + c` to the outputs, `[width]`.
+    /// Adds `h·V + c` to the outputs, `[width]`, and leaves `h` in `hidden`.
     ///
-    /// `bags` yields, for each block, the sum of its embeddings, `[hidden]`; `hidden` is a buffer.
+    /// `bags` yields, for each block, the sum of its embeddings, `[hidden]`.
     pub(crate) fn add_outputs<'a>(
         &self,
         bags: impl Iterator<Item = &'a [f32]>,
@@ -108,12 +116,20 @@ impl BagParts {
         for (output, bias) in outputs.iter_mut().zip(&self.bias) {
             *output += bias;
         }
-        for (hidden, weights) in hidden.iter().zip(self.weights.chunks_exact(outputs.len())) {
-            let unit = libm::tanhf(*hidden);
+        hidden.iter_mut().for_each(|unit| *unit = libm::tanhf(*unit));
+        for (unit, weights) in hidden.iter().zip(self.weights.chunks_exact(outputs.len())) {
             for (output, weight) in outputs.iter_mut().zip(weights) {
                 *output += unit * weight;
             }
         }
+    }
+
+    /// What multiplies the expected cost of an arm, given `h`.
+    pub(crate) fn cost_factor(&self, hidden: &[f32], arm: usize) -> f64 {
+        let Some(bias) = self.cost_bias.get(arm) else { return 1.0 };
+        let weights = self.cost_weights.iter().skip(arm).step_by(self.cost_bias.len());
+        let sum: f64 = hidden.iter().zip(weights).map(|(h, w)| f64::from(h * w)).sum();
+        (f64::from(*bias) + sum).clamp(-20.0, 20.0).exp()
     }
 }
 

@@ -134,7 +134,7 @@ impl LinearParts {
         for (name, values, expected) in all {
             numbers(name, values, expected)?;
         }
-        self.bag.as_ref().map_or(Ok(()), |bag| bag.check(n, width))?;
+        self.bag.as_ref().map_or(Ok(()), |bag| bag.check(self))?;
         for (name, len) in [
             ("calibrations", self.calibrations.len()),
             ("costs", self.costs.len()),

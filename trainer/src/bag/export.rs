@@ -16,12 +16,14 @@ pub struct Gains {
     pub deviations: f64,
     /// Of complexity.
     pub complexity: f64,
+    /// Of each arm's log cost; 0 leaves costs alone.
+    pub costs: f64,
     /// Of task logits, on the scale of the router's task scores: divided by its sharpness.
     pub tasks: f64,
 }
 
 /// The bag of a router whose outputs are arms, complexity and tasks, over the n-grams of
-/// `vectorizer`: all networks side by side, each with its share of the weights.
+/// `vectorizer`, which has one network or more: all networks side by side, each with its share of the weights.
 pub fn export(fit: &BagFit, vectorizer: &Vectorizer, gains: &Gains) -> BagParts {
     let hidden = fit.networks.iter().map(|network| network.hidden).sum();
     let row = |column: usize| {
@@ -38,6 +40,11 @@ pub fn export(fit: &BagFit, vectorizer: &Vectorizer, gains: &Gains) -> BagParts 
         let outputs = outputs(&network.bias, fit.columns, gains, share);
         bias.iter_mut().zip(outputs).for_each(|(bias, of)| *bias += of);
     }
+    let of_costs = |row: &[f32]| costs(row, fit.columns, gains, share);
+    let mut cost_bias = of_costs(&fit.networks[0].bias);
+    for network in &fit.networks[1..] {
+        cost_bias.iter_mut().zip(of_costs(&network.bias)).for_each(|(bias, of)| *bias += of);
+    }
     let units = fit.networks.iter().flat_map(|n| n.weights.chunks_exact(n.width));
     BagParts {
         hidden,
@@ -49,9 +56,19 @@ pub fn export(fit: &BagFit, vectorizer: &Vectorizer, gains: &Gains) -> BagParts 
             .map(|weight| weight * vectorizer.params.surface_scale)
             .collect(),
         hidden_bias: row(n_grams + N_SURFACE).collect(),
+        cost_weights: units.clone().flat_map(of_costs).collect(),
+        cost_bias,
         weights: units.flat_map(|unit| outputs(unit, fit.columns, gains, share)).collect(),
         bias,
     }
+}
+
+/// What a row of a network's outputs adds to the log cost of each arm; empty for a gain of 0.
+#[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
+fn costs(row: &[f32], columns: Columns, gains: &Gains, share: f64) -> Vec<f32> {
+    let of = |model: usize| (share * gains.costs * f64::from(row[columns.cost(model)])) as f32;
+    let n = if gains.costs > 0.0 { columns.n_models } else { 0 };
+    (0..n).map(of).collect()
 }
 
 /// What a row of a network's outputs adds to arms, complexity and tasks.

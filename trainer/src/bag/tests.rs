@@ -1,7 +1,7 @@
 use datasets::synthetic::{World, WorldParams};
 use datasets::{Dataset, Folds};
 use router_core::features::N_SURFACE;
-use router_core::predictor::{BagParts, Linear, LinearParts, Predictor, Scratch};
+use router_core::predictor::{BagParts, CostHead, Linear, LinearParts, Predictor, Scratch};
 use router_core::{Calibration, RequestRow};
 
 use super::*;
@@ -45,7 +45,8 @@ fn router(vectorizer: &Vectorizer, bag: BagParts, tasks: &[String]) -> Linear {
         surface_weights: vec![0.0; N_SURFACE * width],
         bias: vec![0.0; width],
         calibrations: vec![Calibration::identity(); N_MODELS],
-        costs: vec![None; N_MODELS],
+        // One dollar, times what the bag says.
+        costs: vec![Some(CostHead { bias: 0.0, weights: vec![0.0; N_SURFACE] }); N_MODELS],
         latency_ms: vec![None; N_MODELS],
         bag: Some(bag),
         ..LinearParts::default()
@@ -53,12 +54,19 @@ fn router(vectorizer: &Vectorizer, bag: BagParts, tasks: &[String]) -> Linear {
     .unwrap()
 }
 
-/// What deviations and the shared quality say of every arm, `[n * N_MODELS]`, by burn.
-fn by_burn(fit: &BagFit, problem: &Problem, vectorizer: &Vectorizer, gains: &Gains) -> Vec<f64> {
+/// The score and the log cost of every arm, `[n * N_MODELS]`, by burn.
+fn by_burn(
+    fit: &BagFit,
+    problem: &Problem,
+    vectorizer: &Vectorizer,
+    gains: &Gains,
+) -> Vec<[f64; 2]> {
     let rows: Vec<usize> = (0..problem.n_requests()).collect();
     let outputs = fit.predict(problem, vectorizer, &rows);
     let arm = |row: &[f32], arm: usize| {
-        gains.shared * f64::from(row[0]) + gains.deviations * f64::from(row[Columns::model(arm)])
+        let deviation = gains.deviations * f64::from(row[Columns::model(arm)]);
+        let cost = gains.costs * f64::from(row[fit.columns.cost(arm)]);
+        [gains.shared * f64::from(row[0]) + deviation, cost]
     };
     let rows = outputs.chunks_exact(fit.columns.width());
     rows.flat_map(|row| (0..N_MODELS).map(|j| arm(row, j)).collect::<Vec<_>>()).collect()
@@ -71,7 +79,7 @@ fn a_router_runs_what_burn_trained() {
     let vectorizer = vectorizer(&problem, &rows);
     let params = BagParams { n_networks: 2, ..quick() };
     let mut fitted = fit(&problem, &rows, &Stopping::Share(0.2), &vectorizer, &params);
-    let gains = Gains { shared: 0.5, deviations: 0.8, complexity: 1.0, tasks: 1.0 };
+    let gains = Gains { shared: 0.5, deviations: 0.8, complexity: 1.0, costs: 0.9, tasks: 1.0 };
     let bag = export(&fitted, &vectorizer, &gains);
     let exact = by_burn(&fitted, &problem, &vectorizer, &gains);
     // Embeddings are rounded to bytes: a router must say what burn makes of the rounded ones.
@@ -88,12 +96,14 @@ fn a_router_runs_what_burn_trained() {
     let mut scratch = Scratch::default();
     let (mut to_rounded, mut to_exact, mut size) = (0.0f64, 0.0f64, 0.0f64);
     for (row, request) in requests.iter().enumerate() {
-        let score = linear.predict(&request.view(), &mut scratch).score;
-        for (arm, score) in score.iter().enumerate() {
+        let prediction = linear.predict(&request.view(), &mut scratch);
+        for (arm, score) in prediction.score.iter().enumerate() {
             let at = row * N_MODELS + arm;
-            to_rounded = to_rounded.max((score - rounded[at]).abs());
-            to_exact = to_exact.max((score - exact[at]).abs());
+            to_rounded = to_rounded.max((score - rounded[at][0]).abs());
+            to_exact = to_exact.max((score - exact[at][0]).abs());
             size = size.max(score.abs());
+            let log_cost = prediction.cost[arm].unwrap().ln();
+            assert!((log_cost - rounded[at][1]).abs() < 1e-4, "{log_cost} {:?}", rounded[at]);
         }
     }
     assert!(size > 0.05, "the bag says something: {size}");

@@ -17,6 +17,9 @@ use crate::problem::Problem;
 /// Steps per epoch beyond which batches grow.
 const MAX_STEPS: usize = 256;
 
+/// Share of the held-out loss by which an epoch must lower it to count.
+const MIN_GAIN: f64 = 0.002;
+
 /// Which rows tell when to stop.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stopping {
@@ -114,7 +117,7 @@ pub(super) fn train(data: &Data<'_>, params: &BagParams, seed: u64) -> (Network,
         let network = dense.network(table.values().to_vec());
         let point = judge.point(epoch, &network);
         curve.push(point);
-        if point.held_sum() < least {
+        if point.held_sum() < (1.0 - MIN_GAIN) * least {
             (least, best_epoch, best) = (point.held_sum(), epoch, network);
         }
         if epoch >= best_epoch + params.patience {

@@ -31,12 +31,18 @@ fn a_bag_adds_tanh_of_its_sums_times_its_weights() {
         let weight = |unit: usize| f64::from(bag.weights[unit * width + arm]);
         f64::from(bag.bias[arm]) + (0..5).map(|unit| units[unit] * weight(unit)).sum::<f64>()
     };
+    let log_cost = |arm: usize| {
+        let weight = |unit: usize| f64::from(bag.cost_weights[unit * 3 + arm]);
+        f64::from(bag.cost_bias[arm]) + (0..5).map(|unit| units[unit] * weight(unit)).sum::<f64>()
+    };
     let mut scratch = Scratch::default();
-    let before = Linear::new(alone).unwrap().predict(&view, &mut scratch).score;
-    let after = Linear::new(parts).unwrap().predict(&view, &mut scratch).score;
+    let before = Linear::new(alone).unwrap().predict(&view, &mut scratch);
+    let after = Linear::new(parts).unwrap().predict(&view, &mut scratch);
     for arm in 0..3 {
-        let added = after[arm] - before[arm];
+        let added = after.score[arm] - before.score[arm];
         assert!((added - expected(arm)).abs() < 1e-6, "{arm}: {added} {}", expected(arm));
+        let factor = after.cost[arm].unwrap() / before.cost[arm].unwrap();
+        assert!((factor.ln() - log_cost(arm)).abs() < 1e-6, "{arm}: {factor}");
     }
 }
 
@@ -75,6 +81,8 @@ fn misshapen_infinite_or_wide_bags_are_refused() {
     assert!(refused(&|bag| bag.hidden = 65).contains("in [1, 64], got 65"));
     let short = refused(&|bag| bag.weights.truncate(29));
     assert_eq!(short, "bag weights must have 30 numbers, got 29");
+    let costs = refused(&|bag| bag.cost_weights.truncate(14));
+    assert_eq!(costs, "bag cost_weights must have 15 numbers, got 14");
     let infinite = refused(&|bag| bag.scales[2] = f32::INFINITY);
     assert_eq!(infinite, "bag scales must be finite, got NaN or infinity at 2");
     assert!(refused(&|bag| bag.embeddings.truncate(9)).starts_with("bag embeddings must have"));

@@ -94,7 +94,12 @@ impl Linear {
             .collect();
         let quality =
             score.iter().zip(&parts.calibrations).map(|(score, map)| map.apply(*score)).collect();
-        let cost = parts.costs.iter().map(|head| head.as_ref().map(|head| head.cost(surface)));
+        let factor = |arm: usize| {
+            parts.bag.as_ref().map_or(1.0, |bag| bag.cost_factor(&scratch.hidden, arm))
+        };
+        let cost = parts.costs.iter().enumerate();
+        let cost =
+            cost.map(|(arm, head)| head.as_ref().map(|head| head.cost(surface) * factor(arm)));
         let complexity = parts
             .has_complexity
             .then(|| parts.complexity_calibration.apply(f64::from(outputs[parts.n_arms])));
