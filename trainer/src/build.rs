@@ -176,13 +176,13 @@ fn linear_parts(problem: &Problem, heads: &Heads, seen: &[usize], stack: &Stack)
     let layout = heads.layout;
     let (m, t) = (layout.n_models, layout.n_tasks);
     let n_grams = heads.vectorizer.n_grams();
+    let no_task = vec![0.0; m];
     let row = |column: usize| {
         let of =
             |penalty: usize| &heads.solutions[penalty][column * layout.width()..][..layout.width()];
         let shared = stack.shared_weight * f64::from(of(stack.shared_penalty)[Layout::SHARED]);
-        let deviations = of(stack.deviation_penalty);
-        let models = (0..m)
-            .map(|j| shared + stack.deviation_weight * f64::from(deviations[Layout::model(j)]));
+        let deviations = stack.deviations(&heads.basis, layout, of, &no_task);
+        let models = deviations.into_iter().map(|deviation| shared + deviation);
         let complexity = f64::from(of(stack.complexity_penalty)[layout.complexity()]);
         let tasks = (0..t).map(|task| f64::from(of(stack.task_penalty)[layout.task(task)]));
         models.chain([complexity]).chain(tasks).map(narrow).collect::<Vec<f32>>()
@@ -190,26 +190,27 @@ fn linear_parts(problem: &Problem, heads: &Heads, seen: &[usize], stack: &Stack)
     let bias = row(n_grams + N_SURFACE);
     let means = heads.means.model.iter().chain([&heads.means.complexity]).chain(&heads.means.task);
     let effects = task_deviations(problem, seen, &heads.means);
-    let has_effects = stack.task_weight > 0.0 && t > 0;
+    let effects = effects.chunks_exact(m).flat_map(|effects| {
+        let no_ridge = vec![0.0f32; layout.width()];
+        stack.deviations(&heads.basis, layout, |_| &no_ridge, effects)
+    });
     // Surface features are scaled by the vectorizer for the fit; the router has them unscaled.
-    let scale = heads.vectorizer.params.surface_scale;
+    let scale = |i| heads.vectorizer.params.scale(i);
+    let unscaled = heads.vectorizer.surface_scale.iter().enumerate().map(|(i, s)| s / scale(i));
+    let surface_row = |i| row(n_grams + i).into_iter().map(move |weight| weight * scale(i));
     LinearParts {
         n_arms: m,
         has_complexity: true,
         tasks: problem.tasks.clone(),
         task_sharpness: stack.task_sharpness,
-        task_effects: if has_effects {
-            effects.iter().map(|effect| narrow(stack.task_weight * effect)).collect()
-        } else {
-            Vec::new()
-        },
+        task_effects: if stack.uses_tasks() { effects.map(narrow).collect() } else { Vec::new() },
         buckets: heads.vectorizer.buckets.clone(),
         idf: heads.vectorizer.idf.clone(),
         weights: (0..n_grams).flat_map(row).collect(),
         block_scales: heads.vectorizer.params.block_scales.to_vec(),
         surface_mean: heads.vectorizer.surface_mean.clone(),
-        surface_scale: heads.vectorizer.surface_scale.iter().map(|s| s / scale).collect(),
-        surface_weights: (0..N_SURFACE).flat_map(|i| row(n_grams + i)).map(|w| w * scale).collect(),
+        surface_scale: unscaled.collect(),
+        surface_weights: (0..N_SURFACE).flat_map(surface_row).collect(),
         bias: bias.iter().zip(means).map(|(bias, mean)| bias + narrow(*mean)).collect(),
         ..LinearParts::default()
     }

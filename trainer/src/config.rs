@@ -23,6 +23,7 @@ use crate::ridge::RidgeParams;
 /// | `min_df` | `2` | requests that an n-gram must occur in | `[1, ∞)` |
 /// | `block_scales` | `[1, 1, 1]` | length of word, character and tool block | `[0, 100]` |
 /// | `surface_scale` | `0.1` | scale of surface features | `(0, 100]` |
+/// | `tool_scale` | `0.3` | the same for those of tool definitions | `(0, 100]` |
 /// | `shuffle_labels` | `false` | negative control: see [`Problem::shuffle`](crate::problem::Problem::shuffle) | |
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Config {
@@ -48,6 +49,8 @@ pub struct Config {
     pub block_scales: [f32; 3],
     /// Scale of surface features.
     pub surface_scale: f32,
+    /// Scale of surface features of tool definitions.
+    pub tool_scale: f32,
     /// Whether this is the negative control.
     pub shuffle_labels: bool,
 }
@@ -78,6 +81,8 @@ pub struct Overrides {
     pub block_scales: Option<[f32; 3]>,
     /// See [`Config`].
     pub surface_scale: Option<f32>,
+    /// See [`Config::tool_scale`].
+    pub tool_scale: Option<f32>,
     /// See [`Config`].
     pub shuffle_labels: Option<bool>,
 }
@@ -122,6 +127,7 @@ impl Default for Config {
             min_df: 2,
             block_scales: [1.0, 1.0, 1.0],
             surface_scale: 0.1,
+            tool_scale: 0.3,
             shuffle_labels: false,
         }
     }
@@ -158,6 +164,7 @@ impl Config {
             set(&mut config.min_df, given.min_df);
             set(&mut config.block_scales, given.block_scales);
             set(&mut config.surface_scale, given.surface_scale);
+            set(&mut config.tool_scale, given.tool_scale);
             set(&mut config.shuffle_labels, given.shuffle_labels);
             config.models = given.models.or(config.models);
             config.reference = given.reference.or(config.reference);
@@ -205,6 +212,7 @@ impl Config {
                 min_df: self.min_df,
                 block_scales: self.block_scales,
                 surface_scale: self.surface_scale,
+                tool_scale: self.tool_scale,
             },
             ridge: RidgeParams { penalties: self.penalties.clone(), n_iterations: self.iterations },
         }
@@ -234,6 +242,9 @@ impl Config {
         }
         if !(self.surface_scale > 0.0 && self.surface_scale <= 100.0) {
             return Err(range("surface_scale", "in (0, 100]", self.surface_scale));
+        }
+        if !(self.tool_scale > 0.0 && self.tool_scale <= 100.0) {
+            return Err(range("tool_scale", "in (0, 100]", self.tool_scale));
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 use rayon::prelude::*;
 use router_core::features::RawFeatures;
 
+use crate::components::Basis;
 use crate::design::{Design, Sparse, Vectorizer, VectorizerParams};
 use crate::problem::{Ends, Problem};
 use crate::ridge::{RidgeParams, Targets, solve};
@@ -65,6 +66,8 @@ pub struct Heads {
     pub vectorizer: Vectorizer,
     /// What was subtracted from the targets.
     pub means: Means,
+    /// Directions between models.
+    pub basis: Basis,
     /// Columns.
     pub layout: Layout,
     /// Per penalty: `[n_columns * width]`.
@@ -84,7 +87,8 @@ pub fn fit(
     let layout = Layout { n_models: problem.n_models(), n_tasks: problem.tasks.len() };
     let (targets, means) = targets(problem, rows, layout);
     let solutions = solve(&design, &targets, ridge);
-    Heads { vectorizer, means, layout, solutions }
+    let basis = Basis::fit(problem, rows, &means.model);
+    Heads { vectorizer, means, basis, layout, solutions }
 }
 
 impl Heads {

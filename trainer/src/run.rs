@@ -222,7 +222,7 @@ fn metrics(problem: &Problem, built: &Built, config: &Config) -> Metrics {
         reference: built.manifest.provenance.reference.to_string(),
         held_out: built.manifest.provenance.metrics.iter().map(describe).collect(),
         operating_points: built.manifest.operating_points.clone(),
-        stack: built.stack,
+        stack: built.stack.clone(),
         penalties: config.penalties.clone(),
         reliability: names.zip(maps).collect(),
     }

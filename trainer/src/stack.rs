@@ -1,15 +1,18 @@
 //! Everything that is chosen on held-out predictions: penalties, how far each part is trusted,
 //! and how sharply tasks are told apart.
 //!
-//! The score of model `j` is `μ_j + a·s + b·d_j + c·Σ_t p_t δ_tj`: its mean, the shared part, its
-//! deviation, and the mean deviation of the inferred task. Penalties and the weights `a`, `b`, `c`
-//! minimise the squared error on rows that the fit did not see; a weight of 0 falls back to the
-//! mean, so a part without evidence is left out. This is the shrinkage towards task and model
-//! means that `b` and `c` express, and the guard against noise.
+//! The score of model `j` is `μ_j + a·s + Σ_g P_g(b_g·d + c_g·Σ_t p_t δ_t)_j`: its mean, the shared
+//! part, and per group `g` of directions between models its deviation and the mean deviation of
+//! the inferred task. Penalties and the weights `a`, `b`, `c` minimise the squared error on rows
+//! that the fit did not see; a weight of 0 falls back to the mean, so a part without evidence is
+//! left out. This is the shrinkage towards task and model means that `b` and `c` express, and the
+//! guard against noise.
 
 use serde::Serialize;
 
+use crate::components::{Basis, deviations};
 use crate::heads::{Heads, Layout, Means, mean, shared};
+use crate::nonnegative::Moments;
 use crate::problem::Problem;
 
 /// Rows that count as much as the prior of a task's mean deviation.
@@ -27,6 +30,8 @@ pub struct HeldOut {
     pub predictions: Vec<Vec<f32>>,
     /// Of the fit.
     pub means: Means,
+    /// Directions between models, of the rows of the fit.
+    pub basis: Basis,
     /// `[n_tasks * n_models]`, of the rows of the fit.
     pub task_deviations: Vec<f64>,
 }
@@ -38,24 +43,32 @@ impl HeldOut {
             predictions: heads.predict(problem, &rows),
             task_deviations: task_deviations(problem, seen, &heads.means),
             means: heads.means.clone(),
+            basis: heads.basis.clone(),
             rows,
         }
     }
 }
 
+/// What was chosen for one group of directions between models.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Component {
+    /// Index of the penalty of the deviations.
+    pub penalty: usize,
+    /// `b`.
+    pub deviation_weight: f64,
+    /// `c`.
+    pub task_weight: f64,
+}
+
 /// What was chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Stack {
     /// Index of the penalty of the shared part.
     pub shared_penalty: usize,
     /// `a`.
     pub shared_weight: f64,
-    /// Index of the penalty of the deviations.
-    pub deviation_penalty: usize,
-    /// `b`.
-    pub deviation_weight: f64,
-    /// `c`.
-    pub task_weight: f64,
+    /// Per group of directions, the strongest first.
+    pub components: Vec<Component>,
     /// Index of the penalty of task scores.
     pub task_penalty: usize,
     /// Multiplies task scores before the softmax.
@@ -122,24 +135,50 @@ impl Stack {
         let mut stack = Self {
             shared_penalty,
             shared_weight,
-            deviation_penalty: 0,
-            deviation_weight: 0.0,
-            task_weight: 0.0,
+            components: Vec::new(),
             task_penalty,
             task_sharpness,
             complexity_penalty: choose_complexity(problem, held, layout, n_penalties),
         };
         let task_parts = stack.task_parts(problem, held, layout);
-        let mut best = f64::INFINITY;
-        for penalty in 0..n_penalties {
-            let fit = fit_deviations(problem, held, layout, penalty, &task_parts);
-            if fit.error < best {
-                best = fit.error;
-                stack.deviation_penalty = penalty;
-                (stack.deviation_weight, stack.task_weight) = (fit.ridge, fit.task);
-            }
-        }
+        let n_groups = held.iter().map(|held| held.basis.n_groups()).min().unwrap_or(1);
+        let choose = |group: usize| {
+            (0..n_penalties)
+                .map(|penalty| fit_component(problem, held, layout, (group, penalty), &task_parts))
+                .min_by(|a, b| a.1.total_cmp(&b.1))
+                .map_or_else(Component::default, |best| best.0)
+        };
+        stack.components = (0..n_groups).map(choose).collect();
         stack
+    }
+
+    /// The deviations of a row, or of a column of weights: `[n_models]`.
+    ///
+    /// # Shapes
+    ///
+    /// - `of`: penalty → `[width]`
+    /// - `task`: `[n_models]`
+    pub fn deviations<'a>(
+        &self,
+        basis: &Basis,
+        layout: Layout,
+        of: impl Fn(usize) -> &'a [f32],
+        task: &[f64],
+    ) -> Vec<f64> {
+        let mut sum = vec![0.0; layout.n_models];
+        for (group, component) in self.components.iter().enumerate() {
+            if component.deviation_weight > 0.0 {
+                let ridge = models(of(component.penalty), layout);
+                basis.add_part(group, &ridge, component.deviation_weight, &mut sum);
+            }
+            basis.add_part(group, task, component.task_weight, &mut sum);
+        }
+        sum
+    }
+
+    /// Whether tasks have a say.
+    pub fn uses_tasks(&self) -> bool {
+        self.components.iter().any(|component| component.task_weight > 0.0)
     }
 
     /// `Σ_t p_t δ_tj` of every held-out row: `[n_rows * n_models]`, zeros without tasks.
@@ -184,18 +223,16 @@ impl Stack {
         each(held)
             .map(|seen| {
                 let shared = f64::from(seen.outputs(self.shared_penalty, width)[Layout::SHARED]);
-                let deviations = seen.outputs(self.deviation_penalty, width);
                 let task = self.task_part(
                     seen.outputs(self.task_penalty, width),
                     &seen.held.means,
                     &seen.held.task_deviations,
                     layout,
                 );
+                let outputs = |penalty| seen.outputs(penalty, width);
+                let deviations = self.deviations(&seen.held.basis, layout, outputs, &task);
                 let score = |j: usize| {
-                    seen.held.means.model[j]
-                        + self.shared_weight * shared
-                        + self.deviation_weight * f64::from(deviations[Layout::model(j)])
-                        + self.task_weight * task[j]
+                    seen.held.means.model[j] + self.shared_weight * shared + deviations[j]
                 };
                 (seen.row, (0..layout.n_models).map(score).collect())
             })
@@ -307,49 +344,42 @@ fn choose_tasks(problem: &Problem, held: &[HeldOut], layout: Layout, n: usize) -
     (best.0, best.1)
 }
 
-/// Least squares of the deviations on the ridge prediction and the task part, both weights not
-/// negative.
-struct DeviationFit {
-    ridge: f64,
-    task: f64,
-    error: f64,
+/// The deviations among the outputs of a row.
+fn models(outputs: &[f32], layout: Layout) -> Vec<f64> {
+    (0..layout.n_models).map(|j| f64::from(outputs[Layout::model(j)])).collect()
 }
 
-fn fit_deviations(
+/// Least squares of the deviations along a group on the ridge prediction and the task part, with
+/// its squared error.
+fn fit_component(
     problem: &Problem,
     held: &[HeldOut],
     layout: Layout,
-    penalty: usize,
+    (group, penalty): (usize, usize),
     task_parts: &[f64],
-) -> DeviationFit {
+) -> (Component, f64) {
     let m = layout.n_models;
-    let (mut xx, mut xt, mut tt, mut xy, mut ty, mut yy) = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0);
+    let mut moments = Moments::new(2);
     for (i, seen) in each(held).enumerate() {
         let means = &seen.held.means.model;
-        let Some(shared) = shared(problem, seen.row, means) else { continue };
-        let outputs = seen.outputs(penalty, layout.width());
-        for (j, mean) in means.iter().enumerate() {
-            let Some(quality) = problem.cell(seen.row, j).quality else { continue };
-            let y = f64::from(quality) - mean - shared;
-            let x = f64::from(outputs[Layout::model(j)]);
-            let t = task_parts[i * m + j];
-            (xx, xt, tt) = (xx + x * x, xt + x * t, tt + t * t);
-            (xy, ty, yy) = (xy + x * y, ty + t * y, yy + y * y);
+        let ridge = models(seen.outputs(penalty, layout.width()), layout);
+        let task = &task_parts[i * m..][..m];
+        let basis = &seen.held.basis;
+        if basis.is_whole() {
+            let Some(shared) = shared(problem, seen.row, means) else { continue };
+            for (j, mean) in means.iter().enumerate() {
+                if let Some(quality) = problem.cell(seen.row, j).quality {
+                    moments.add(&[ridge[j], task[j]], f64::from(quality) - mean - shared);
+                }
+            }
+        } else if let Some(deviations) = deviations(problem, seen.row, means) {
+            let [x, t, y] =
+                [&ridge[..], task, &deviations].map(|vector| basis.coordinates(group, vector));
+            for ((x, t), y) in x.into_iter().zip(t).zip(y) {
+                moments.add(&[x, t], y);
+            }
         }
     }
-    let error = |a: f64, b: f64| {
-        yy - 2.0 * a * xy - 2.0 * b * ty + a * a * xx + 2.0 * a * b * xt + b * b * tt
-    };
-    let ratio = |n: f64, d: f64| if d > 0.0 { (n / d).max(0.0) } else { 0.0 };
-    let mut candidates = vec![(ratio(xy, xx), 0.0), (0.0, ratio(ty, tt)), (0.0, 0.0)];
-    let det = xx * tt - xt * xt;
-    if det > 1e-9 * xx * tt {
-        let both = ((xy * tt - ty * xt) / det, (ty * xx - xy * xt) / det);
-        if both.0 >= 0.0 && both.1 >= 0.0 {
-            candidates.push(both);
-        }
-    }
-    let best = candidates.into_iter().min_by(|a, b| error(a.0, a.1).total_cmp(&error(b.0, b.1)));
-    let (ridge, task) = best.unwrap_or((0.0, 0.0));
-    DeviationFit { ridge, task, error: error(ridge, task) }
+    let (weights, error) = moments.solve();
+    (Component { penalty, deviation_weight: weights[0], task_weight: weights[1] }, error)
 }

@@ -1,7 +1,7 @@
 //! N-grams of folded text, hashed into buckets.
 
 /// One round of a multiplicative hash, after Firefox's `FxHash`.
-fn mix(hash: u64, value: u64) -> u64 {
+pub(super) fn mix(hash: u64, value: u64) -> u64 {
     (hash.rotate_left(5) ^ value).wrapping_mul(0x517c_c1b7_2722_0a95)
 }
 
