@@ -12,11 +12,11 @@ use router_core::{
 
 use crate::calibrate::isotonic;
 use crate::costs;
-use crate::heads::{Heads, Layout, mean};
+use crate::heads::{Heads, LENGTH, Layout, mean};
 use crate::metrics;
 use crate::operating::{self, Curve, Held, Reference, Target};
 use crate::problem::{Ends, Problem};
-use crate::stack::{HeldOut, Stack, task_deviations};
+use crate::stack::{HeldOut, Said, Sources, Stack, gaps, task_deviations};
 
 /// What of a router does not depend on the fold.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ pub fn build(
     recipe: &Recipe,
     cross_fit: Option<CrossFit>,
 ) -> Built {
-    let stack = Stack::choose(problem, held, heads.layout);
+    let stack = Stack::choose(problem, held, heads.layout, Sources::ALL);
     let reference = reference(problem, seen);
     let cost_heads = costs::fit(problem, seen, &heads.vectorizer);
     let latency_ms = costs::latencies(problem, seen);
@@ -176,12 +176,18 @@ fn linear_parts(problem: &Problem, heads: &Heads, seen: &[usize], stack: &Stack)
     let layout = heads.layout;
     let (m, t) = (layout.n_models, layout.n_tasks);
     let n_grams = heads.vectorizer.n_grams();
-    let no_task = vec![0.0; m];
+    let nothing = vec![0.0; m];
+    let gaps = gaps(&heads.means.model);
+    // One standard deviation of length adds `γ`; the row is of the scaled feature.
+    let scale = |i| heads.vectorizer.params.scale(i);
+    let per_length: Vec<f64> = gaps.iter().map(|gap| gap / f64::from(scale(LENGTH))).collect();
     let row = |column: usize| {
         let of =
             |penalty: usize| &heads.solutions[penalty][column * layout.width()..][..layout.width()];
         let shared = stack.shared_weight * f64::from(of(stack.shared_penalty)[Layout::SHARED]);
-        let deviations = stack.deviations(&heads.basis, layout, of, &no_task);
+        let length = if column == n_grams + LENGTH { &per_length } else { &nothing };
+        let said = Said { task: &nothing, length };
+        let deviations = stack.deviations(&heads.basis, layout, of, said);
         let models = deviations.into_iter().map(|deviation| shared + deviation);
         let complexity = f64::from(of(stack.complexity_penalty)[layout.complexity()]);
         let tasks = (0..t).map(|task| f64::from(of(stack.task_penalty)[layout.task(task)]));
@@ -192,10 +198,10 @@ fn linear_parts(problem: &Problem, heads: &Heads, seen: &[usize], stack: &Stack)
     let effects = task_deviations(problem, seen, &heads.means);
     let effects = effects.chunks_exact(m).flat_map(|effects| {
         let no_ridge = vec![0.0f32; layout.width()];
-        stack.deviations(&heads.basis, layout, |_| &no_ridge, effects)
+        let said = Said { task: effects, length: &nothing };
+        stack.deviations(&heads.basis, layout, |_| &no_ridge, said)
     });
     // Surface features are scaled by the vectorizer for the fit; the router has them unscaled.
-    let scale = |i| heads.vectorizer.params.scale(i);
     let unscaled = heads.vectorizer.surface_scale.iter().enumerate().map(|(i, s)| s / scale(i));
     let surface_row = |i| row(n_grams + i).into_iter().map(move |weight| weight * scale(i));
     LinearParts {

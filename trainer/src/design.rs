@@ -88,6 +88,12 @@ impl Vectorizer {
         self.buckets.len() + N_SURFACE + 1
     }
 
+    /// A surface feature, standardised and cut as the router will.
+    pub fn standard(&self, i: usize, feature: f32) -> f32 {
+        let scaled = (feature - self.surface_mean[i]) * self.surface_scale[i];
+        (scaled / self.params.scale(i)).clamp(-SURFACE_CLIP, SURFACE_CLIP)
+    }
+
     /// One request as `(column, value)`, ordered by column.
     pub fn row(&self, raw: &RawFeatures) -> Vec<(u32, f32)> {
         let mut row = Vec::with_capacity(raw.grams.len() + N_SURFACE + 1);
@@ -108,9 +114,7 @@ impl Vectorizer {
         }
         let first = self.n_grams() as u32;
         for (i, feature) in raw.surface.iter().enumerate() {
-            let value = (feature - self.surface_mean[i]) * self.surface_scale[i];
-            let clip = SURFACE_CLIP * self.params.scale(i);
-            row.push((first + i as u32, value.clamp(-clip, clip)));
+            row.push((first + i as u32, self.params.scale(i) * self.standard(i, *feature)));
         }
         row.push((first + N_SURFACE as u32, 1.0));
         row

@@ -12,6 +12,9 @@ use crate::design::{Design, Sparse, Vectorizer, VectorizerParams};
 use crate::problem::{Ends, Problem};
 use crate::ridge::{RidgeParams, Targets, solve};
 
+/// The surface feature that is the logarithm of the number of characters.
+pub const LENGTH: usize = 0;
+
 /// Which column of the solution is what: shared, one per model, complexity, one per task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -92,6 +95,11 @@ pub fn fit(
 }
 
 impl Heads {
+    /// The standardised logarithm of a row's length, cut as the router will.
+    pub fn length(&self, problem: &Problem, row: usize) -> f64 {
+        f64::from(self.vectorizer.standard(LENGTH, problem.raw[row].surface[LENGTH]))
+    }
+
     /// Predicts rows: per penalty `[rows.len() * width]`, centred as the targets were.
     pub fn predict(&self, problem: &Problem, rows: &[usize]) -> Vec<Vec<f32>> {
         let vectors: Vec<_> =
