@@ -6,6 +6,7 @@
 //! weights on held-out predictions, apart for each group of [`components`]; [`operating`]
 //! chooses λ; [`build`] puts the router together; [`run`] writes the folder.
 
+pub mod auto;
 pub mod build;
 pub mod calibrate;
 pub mod components;

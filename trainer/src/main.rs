@@ -56,6 +56,10 @@ struct FitArgs {
     /// Share of requests that the router draws uniformly, so that its log can be evaluated.
     #[arg(long)]
     exploration: Option<f64>,
+    /// Parts of a score: `auto` (the simplest within one standard error of the best), `means`,
+    /// `length`, `task`, `ridge`, `ridge+task` or `stack`.
+    #[arg(long)]
+    predictor: Option<String>,
     /// Negative control: outcomes are shuffled among requests before the fit, so that nothing can
     /// be learned. A benchmark of it must show an APGR of 0.5.
     #[arg(long)]
@@ -95,6 +99,7 @@ fn fit(args: FitArgs) -> Result<()> {
         reference: args.reference,
         seed: args.seed,
         exploration: args.exploration,
+        predictor: args.predictor,
         shuffle_labels: args.shuffle_labels.then_some(true),
         ..Overrides::default()
     };

@@ -125,6 +125,32 @@ pub fn guard(problem: &Problem, held: &[Held], reference: Reference) -> f64 {
     good_enough.map_or(0.0, |at| MARGINS[at])
 }
 
+/// `quality − λ · cost / reference cost` of what is chosen at λ for one held-out row: realised on a
+/// table, estimated doubly robustly on a log. `None` where that is not known.
+pub fn row_utility(
+    problem: &Problem,
+    held: &Held,
+    lambda: f64,
+    reference: Reference,
+) -> Option<f64> {
+    let arm = choose(held, lambda, reference.cost);
+    let paid = |cost: Option<f64>| lambda * cost.unwrap_or(0.0) / reference.cost;
+    let Some(drawn) = problem.drawn.get(held.row) else {
+        let cells = || (0..problem.n_models()).map(|model| problem.cell(held.row, model));
+        let is_priced = cells().all(|cell| cell.cost.is_some());
+        if !problem.is_complete(held.row) || !(is_priced || cells().all(|c| c.cost.is_none())) {
+            return None;
+        }
+        let cell = problem.cell(held.row, arm);
+        return Some(f64::from(cell.quality?) - paid(cell.cost));
+    };
+    let cell = problem.cell(held.row, drawn.model);
+    let predicted = |arm: usize| held.score[arm] - paid(held.cost[arm]);
+    let weight = if arm == drawn.model { 1.0 / drawn.propensity } else { 0.0 };
+    let realised = f64::from(cell.quality?) - paid(cell.cost);
+    Some(predicted(arm) + weight * (realised - predicted(drawn.model)))
+}
+
 /// Mean quality and cost of choosing `arm` on held-out rows.
 fn value(problem: &Problem, held: &[Held], arm: &dyn Fn(&Held) -> usize) -> (f64, Option<f64>) {
     if problem.drawn.is_empty() {

@@ -8,6 +8,7 @@ use datasets::{Dataset, Folds, Opened, divided_group};
 use router_core::{DataSource, FoldKind, RequestRow, Weights, artifact};
 use serde::Serialize;
 
+use crate::auto::Candidate;
 use crate::build::{Built, Recipe};
 use crate::config::Config;
 use crate::crossfit::{cross_fit, n_fits};
@@ -42,6 +43,8 @@ pub struct Metrics {
     pub operating_points: Vec<router_core::OperatingPoint>,
     /// What was chosen for the router for all rows.
     pub stack: Stack,
+    /// The predictors that the router for all rows was chosen from, by utility on held-out rows.
+    pub candidates: Vec<Candidate>,
     /// The penalties that `stack` indexes.
     pub penalties: Vec<f64>,
     /// Calibration maps per model, as `(score, expectation)` knots.
@@ -88,6 +91,7 @@ pub fn fit(opened: Opened, config: &Config, progress: Progress<'_>) -> Result<Fi
         seed: config.seed,
         target: config.target()?,
         exploration: config.exploration,
+        predictor: config.predictor()?,
     };
     let n_folds = problem.folds().len();
     let nested = wanted.map(|folds| match folds {
@@ -223,6 +227,7 @@ fn metrics(problem: &Problem, built: &Built, config: &Config) -> Metrics {
         held_out: built.manifest.provenance.metrics.iter().map(describe).collect(),
         operating_points: built.manifest.operating_points.clone(),
         stack: built.stack.clone(),
+        candidates: built.candidates.clone(),
         penalties: config.penalties.clone(),
         reliability: names.zip(maps).collect(),
     }
