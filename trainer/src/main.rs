@@ -22,7 +22,7 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// Fits a router, chooses its operating points, and writes a run folder.
-    Fit(FitArgs),
+    Fit(Box<FitArgs>),
     /// Shows what an artifact says of itself, as JSON.
     Inspect {
         /// A `router.safetensors`.
@@ -71,7 +71,7 @@ struct FitArgs {
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
-        Command::Fit(args) => fit(args),
+        Command::Fit(args) => fit(*args),
         Command::Inspect { router } => inspect(&router),
     };
     match result {
