@@ -76,6 +76,10 @@ pub fn build(
         held.score[reference.model] += guard;
     }
     let curve = Curve::new(problem, &held_rows, reference);
+    let curve = match recipe.target {
+        Target::CostRatio(goal) => curve.refined(problem, &held_rows, reference, goal),
+        Target::Retention(_) | Target::Lambda(_) => curve,
+    };
     let calibrations = calibrations(problem, &held_rows);
     let complexity = stack.complexities(problem, held, heads.layout);
     let mut metrics = metrics::held_out(problem, &held_rows, &calibrations, reference);

@@ -12,7 +12,7 @@ use crate::problem::Problem;
 pub enum Target {
     /// The cheapest point that keeps this share of the reference model's quality.
     Retention(f64),
-    /// The best point that costs at most this share of the reference model's cost.
+    /// The point that costs this share of the reference model's cost; less if more does not help.
     CostRatio(f64),
     /// This λ.
     Lambda(f64),
@@ -88,6 +88,25 @@ struct Point {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
     points: Vec<Point>,
+}
+
+/// Halvings of an interval of λ: far below what one request costs.
+const BISECTIONS: usize = 24;
+
+/// Retention that a cheaper point must add to be preferred to one that spends what it may.
+const COST_SLACK: f64 = 0.005;
+
+impl Point {
+    fn new(problem: &Problem, held: &[Held], reference: Reference, lambda: f64) -> Self {
+        let (best_quality, best_cost) = value(problem, held, &|_| reference.model);
+        let (quality, cost) = value(problem, held, &|held| choose(held, lambda, reference.cost));
+        let ratio = cost.zip(best_cost).map(|(cost, best)| cost / best);
+        Self {
+            lambda,
+            retention: quality / best_quality.max(f64::MIN_POSITIVE),
+            cost_ratio: ratio.filter(|ratio| ratio.is_finite()),
+        }
+    }
 }
 
 /// The model that everything is compared with.
@@ -167,21 +186,33 @@ impl Curve {
     /// whose every price is known. On a log each λ is valued by the doubly robust estimate with the
     /// held-out scores as its reward model.
     pub fn new(problem: &Problem, held: &[Held], reference: Reference) -> Self {
-        let (best_quality, best_cost) = value(problem, held, &|_| reference.model);
-        let points = sweep()
-            .into_iter()
-            .map(|lambda| {
-                let (quality, cost) =
-                    value(problem, held, &|held| choose(held, lambda, reference.cost));
-                let ratio = cost.zip(best_cost).map(|(cost, best)| cost / best);
-                Point {
-                    lambda,
-                    retention: quality / best_quality.max(f64::MIN_POSITIVE),
-                    cost_ratio: ratio.filter(|ratio| ratio.is_finite()),
-                }
-            })
-            .collect();
-        Self { points }
+        let points = sweep().into_iter().map(|lambda| Point::new(problem, held, reference, lambda));
+        Self { points: points.collect() }
+    }
+
+    /// Adds points between those of the sweep whose cost is just below `goal`, a share of the
+    /// reference model's: cost falls in steps as λ rises, and this finds the step.
+    #[must_use]
+    pub fn refined(
+        mut self,
+        problem: &Problem,
+        held: &[Held],
+        reference: Reference,
+        goal: f64,
+    ) -> Self {
+        let is_cheap = |point: &Point| point.cost_ratio.is_some_and(|cost| cost <= goal);
+        let first = self.points.iter().position(is_cheap);
+        let Some(first) = first.filter(|first| *first > 0) else { return self };
+        let (mut dear, mut cheap) = (self.points[first - 1].lambda, self.points[first].lambda);
+        let mut between = Vec::new();
+        for _ in 0..BISECTIONS {
+            let point = Point::new(problem, held, reference, 0.5 * (dear + cheap));
+            *if is_cheap(&point) { &mut cheap } else { &mut dear } = point.lambda;
+            between.push(point);
+        }
+        between.sort_by(|a, b| a.lambda.total_cmp(&b.lambda));
+        self.points.splice(first..first, between);
+        self
     }
 
     /// The point for a target. A point of unknown cost is taken for the dearest.
@@ -201,8 +232,11 @@ impl Curve {
                 })
             }
             Target::CostRatio(goal) => {
-                let cheap = self.points.iter().filter(|point| cost(point) <= goal);
-                cheap.max_by(|a, b| a.retention.total_cmp(&b.retention))
+                let cheap = || self.points.iter().filter(|point| cost(point) <= goal);
+                let dearest = cheap().min_by(|a, b| a.lambda.total_cmp(&b.lambda));
+                let best = cheap().max_by(|a, b| a.retention.total_cmp(&b.retention));
+                let is_clear = |(a, b): (&Point, &Point)| a.retention + COST_SLACK < b.retention;
+                if dearest.zip(best).is_some_and(is_clear) { best } else { dearest }
             }
             Target::Lambda(goal) => {
                 let gap = |point: &&Point| (point.lambda - goal).abs();
