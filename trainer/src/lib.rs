@@ -19,3 +19,4 @@ pub mod ridge;
 pub mod run;
 pub mod stack;
 pub mod summary;
+pub mod tasks;

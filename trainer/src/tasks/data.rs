@@ -1,0 +1,114 @@
+//! Prompts as the rows of a fit: labels and sources as numbers, folds dealt.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, ensure};
+use datasets::prompts::{Caps, Prompt, Taxonomy, Use, select};
+use datasets::split::hash_of;
+
+/// Labelled prompts.
+///
+/// # Shapes
+///
+/// All but `labels` and `sources` are `[n]`.
+#[derive(Clone, Debug, Default)]
+pub struct Corpus {
+    /// Names of the labels, in order.
+    pub labels: Vec<String>,
+    /// Names of the sources, in order.
+    pub sources: Vec<String>,
+    /// What the classifier sees.
+    pub texts: Vec<String>,
+    /// Index of the label.
+    pub label: Vec<usize>,
+    /// Index of the source.
+    pub source: Vec<usize>,
+    /// The fold that a prompt is held out in.
+    pub fold: Vec<i32>,
+    /// Whether it may be fitted on.
+    pub is_train: Vec<bool>,
+    /// Prompts of one group stay together.
+    pub group: Vec<String>,
+}
+
+impl Corpus {
+    /// Maps labels by the taxonomy, if there is one, takes prompts by the caps, and deals folds: by
+    /// the files' own column if every prompt has one, else by a hash of the group.
+    ///
+    /// # Errors
+    ///
+    /// If fewer than two labels are left to fit, or a fold divides a group.
+    pub fn new(
+        prompts: Vec<Prompt>,
+        taxonomy: Option<&Taxonomy>,
+        caps: &Caps,
+        n_folds: u32,
+    ) -> Result<Self> {
+        let label_of = |prompt: &Prompt| match taxonomy {
+            None => Some((prompt.label.clone(), Use::Train)),
+            Some(taxonomy) => taxonomy.of(prompt).map(|(label, usage)| (label.to_owned(), usage)),
+        };
+        let known = prompts.into_iter().filter(|prompt| label_of(prompt).is_some()).collect();
+        let prompts = select(known, caps);
+        let named: Vec<(String, Use)> = prompts.iter().filter_map(label_of).collect();
+        let train = named.iter().filter(|(_, usage)| *usage == Use::Train);
+        let labels: BTreeSet<&String> = train.map(|(label, _)| label).collect();
+        let sources: BTreeSet<&String> = prompts.iter().map(|prompt| &prompt.source).collect();
+        let mut corpus = Self {
+            labels: labels.into_iter().cloned().collect(),
+            sources: sources.into_iter().cloned().collect(),
+            ..Self::default()
+        };
+        let n_labels = corpus.labels.len();
+        ensure!(n_labels >= 2, "at least 2 labels are needed to fit, got {n_labels}");
+        let has_folds = prompts.iter().all(|prompt| prompt.fold.is_some());
+        for (prompt, (label, usage)) in prompts.into_iter().zip(named) {
+            // A label that only evaluation prompts have could never be right.
+            let Ok(label) = corpus.labels.binary_search(&label) else { continue };
+            let Ok(source) = corpus.sources.binary_search(&prompt.source) else { continue };
+            let hashed = i32::try_from(hash_of(&prompt.group) % n_folds).unwrap_or(0);
+            corpus.label.push(label);
+            corpus.source.push(source);
+            corpus.fold.push(prompt.fold.filter(|_| has_folds).unwrap_or(hashed));
+            corpus.is_train.push(usage == Use::Train);
+            corpus.group.push(prompt.group);
+            corpus.texts.push(prompt.text);
+        }
+        corpus.check_groups()?;
+        Ok(corpus)
+    }
+
+    fn check_groups(&self) -> Result<()> {
+        let mut fold_of = std::collections::BTreeMap::new();
+        for (group, fold) in self.group.iter().zip(&self.fold) {
+            let first = *fold_of.entry(group).or_insert(fold);
+            ensure!(
+                first == fold,
+                "fold must not divide a group, but group {group} is in folds {first} and {fold}"
+            );
+        }
+        Ok(())
+    }
+
+    /// Number of prompts.
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// The folds of prompts that may be fitted on.
+    pub fn folds(&self) -> Vec<i32> {
+        let folds: BTreeSet<i32> =
+            self.rows(|row| self.is_train[row]).map(|r| self.fold[r]).collect();
+        folds.into_iter().collect()
+    }
+
+    /// The rows that a condition holds for.
+    pub fn rows(&self, keep: impl Fn(usize) -> bool) -> impl Iterator<Item = usize> {
+        (0..self.len()).filter(move |row| keep(*row))
+    }
+}
