@@ -124,9 +124,12 @@ pub fn task_part(seed: u64) -> TaskPart {
     let mut rng = Pcg64::seed_from_u64(seed);
     let parts = TaskParts {
         labels: (0..16).map(|label| format!("label_{label}")).collect(),
-        bias: vec![-0.5; 16],
-        scales: vec![0.01; N_TASK_BLOCKS * 16],
-        weights: (0..N_TASK_BUCKETS * 16).map(|_| rng.random_range(-100..=100)).collect(),
+        heads: (0..44).map(|head| head % 16).collect(),
+        bias: vec![-0.5; 44],
+
+        scales: vec![0.01; N_TASK_BLOCKS * 44],
+        buckets: (0..).step_by(3).take(N_TASK_BUCKETS / 3).collect(),
+        weights: (0..N_TASK_BUCKETS / 3 * 44).map(|_| rng.random_range(-100..=100)).collect(),
         sharpness: 2.0,
         confidence: Calibration::identity(),
         min_confidence: 0.1,

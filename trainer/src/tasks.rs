@@ -1,7 +1,8 @@
 //! Fits task classifiers on labelled prompts: a part that any router can carry.
 //!
 //! [`data`] takes prompts and maps their labels by a taxonomy; [`vectors`] turns texts into sparse
-//! rows; [`svm`] solves one machine per label; [`fit`] weights prompts, quantizes the machines and
+//! rows; [`svm`] solves one machine per head,
+//! [`prune`] keeps the n-grams that matter; [`fit`] weights prompts, quantizes the machines and
 //! calibrates their confidence on held-out prompts; [`evaluate`] measures on folds and on sources
 //! that were left out; [`report`] and [`figure`] write what was measured; [`cli`] is the command.
 
@@ -10,6 +11,7 @@ pub mod data;
 pub mod evaluate;
 pub mod figure;
 pub mod fit;
+pub mod prune;
 pub mod report;
 pub mod svm;
 pub mod vectors;

@@ -1,20 +1,25 @@
 //! The kind of task that a request is, by linear scores on hashed n-grams.
 //!
-//! With term weights `t = 1 + ln(count)`, the score of a label is
+//! With term weights `t = 1 + ln(count)`, the score of a head is
 //!
-//! `y = bias + Σ_blocks scale[b][label] · Σ_g t_g w[g][label] / ‖t‖_b`
+//! `y = bias + Σ_blocks scale[b][head] · Σ_g t_g w[g][head] / ‖t‖_b`
 //!
 //! over the n-grams of [`features`](crate::features) and of [`layout`], whose weights are bytes.
+//! A label is as likely as its best head: one label may have several, because what is called
+//! `functional_writing` is mails, titles and speeches, which have few words in common.
 //! The confidence is a calibrated map of the softmax of the sharpened scores; below a stated
 //! confidence there is no label.
 
 pub mod part;
 
+mod sums;
+
+use self::sums::Sums;
 use crate::calibration::Calibration;
 use crate::features::layout::{
     LAYOUT_BUCKETS, LAYOUT_NAMES, LayoutScratch, N_LAYOUT_BLOCKS, N_LAYOUT_BUCKETS, for_each_layout,
 };
-use crate::features::{CHAR_BUCKETS, FeatureScratch, WORD_BUCKETS, for_each_gram, term_weight};
+use crate::features::{CHAR_BUCKETS, FeatureScratch, WORD_BUCKETS, for_each_gram};
 use crate::predictor::TaskPrediction;
 use crate::request::RequestView;
 
@@ -82,11 +87,15 @@ pub fn for_each_term(
 pub struct TaskParts {
     /// `[n_labels]`, each once.
     pub labels: Vec<String>,
-    /// `[n_labels]`.
+    /// `[n_heads]`: the label of each head; every label has at least one.
+    pub heads: Vec<u32>,
+    /// `[n_heads]`.
     pub bias: Vec<f32>,
-    /// `[N_TASK_BLOCKS * n_labels]`: what a unit of a weight is worth.
+    /// `[N_TASK_BLOCKS * n_heads]`: what a unit of a weight is worth.
     pub scales: Vec<f32>,
-    /// `[N_TASK_BUCKETS * n_labels]`.
+    /// `[n_rows]`: buckets that have weights, increasing.
+    pub buckets: Vec<u32>,
+    /// `[n_rows * n_heads]`.
     pub weights: Vec<i8>,
     /// Multiplies scores before the softmax.
     pub sharpness: f64,
@@ -97,6 +106,55 @@ pub struct TaskParts {
     /// The label of requests that bring tools, and of no other: whether a request is about calling
     /// a function is seen from its tool list, not from its words.
     pub tool_label: Option<String>,
+}
+
+impl TaskParts {
+    fn check(&self) -> Result<(), TasksError> {
+        self.check_labels()?;
+        let n = self.heads.len();
+        for (name, expected, len) in [
+            ("bias", n, self.bias.len()),
+            ("scales", N_TASK_BLOCKS * n, self.scales.len()),
+            ("weights", self.buckets.len() * n, self.weights.len()),
+        ] {
+            if len != expected {
+                return Err(TasksError::Shape(name, expected, len));
+            }
+        }
+        for (name, values) in [("bias", &self.bias), ("scales", &self.scales)] {
+            if let Some(bad) = values.iter().find(|value| !value.is_finite()) {
+                return Err(TasksError::Range(name, "finite", f64::from(*bad)));
+            }
+        }
+        if !(self.sharpness > 0.0 && self.sharpness.is_finite()) {
+            return Err(TasksError::Range("sharpness", "above 0 and finite", self.sharpness));
+        }
+        if !(0.0..=1.0).contains(&self.min_confidence) {
+            return Err(TasksError::Range("min_confidence", "in [0, 1]", self.min_confidence));
+        }
+        Ok(())
+    }
+
+    fn check_labels(&self) -> Result<(), TasksError> {
+        let n = self.labels.len();
+        let mut names: Vec<&String> = self.labels.iter().filter(|name| !name.is_empty()).collect();
+        names.sort_unstable();
+        names.dedup();
+        if !(2..=MAX_LABELS).contains(&n) || names.len() != n {
+            return Err(TasksError::Labels(format!("{n}, {} of them different", names.len())));
+        }
+        if let Some(tool) = self.tool_label.as_ref().filter(|tool| !self.labels.contains(tool)) {
+            return Err(TasksError::Labels(format!("no {tool} for requests with tools")));
+        }
+        if let Some(head) = self.heads.iter().find(|head| **head as usize >= n) {
+            return Err(TasksError::Range("head", "below the number of labels", f64::from(*head)));
+        }
+        let has_head = |label: &usize| self.heads.iter().any(|head| *head as usize == *label);
+        match (0..n).find(|label| !has_head(label)) {
+            Some(label) => Err(TasksError::Labels(format!("no head for {}", self.labels[label]))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Why parts do not make a task classifier.
@@ -129,7 +187,15 @@ pub struct TextTask {
 pub struct Tasks {
     parts: TaskParts,
     tool_label: Option<usize>,
+    /// Distance between rows: number of heads, rounded up to whole SIMD registers.
+    stride: usize,
+    /// `[N_TASK_BUCKETS]`: row of a bucket, or `NO_ROW`.
+    row_of: Vec<u32>,
+    /// `[n_rows * stride]`.
+    rows: Vec<i8>,
 }
+
+const NO_ROW: u32 = u32::MAX;
 
 impl Tasks {
     /// Checks shapes and ranges.
@@ -139,42 +205,26 @@ impl Tasks {
     /// If a length is not as [`TaskParts`] says, a number is not finite or out of range, or a label
     /// is empty, there twice, or missing.
     pub fn new(parts: TaskParts) -> Result<Self, TasksError> {
-        let n = parts.labels.len();
-        let mut names: Vec<&String> = parts.labels.iter().filter(|name| !name.is_empty()).collect();
-        names.sort_unstable();
-        names.dedup();
-        if !(2..=MAX_LABELS).contains(&n) || names.len() != n {
-            return Err(TasksError::Labels(format!("{n}, {} of them different", names.len())));
-        }
-        for (name, expected, len) in [
-            ("bias", n, parts.bias.len()),
-            ("scales", N_TASK_BLOCKS * n, parts.scales.len()),
-            ("weights", N_TASK_BUCKETS * n, parts.weights.len()),
-        ] {
-            if len != expected {
-                return Err(TasksError::Shape(name, expected, len));
+        parts.check()?;
+        let tool_label =
+            parts.tool_label.as_ref().and_then(|tool| parts.labels.iter().position(|l| l == tool));
+        let n_heads = parts.heads.len();
+        let stride = n_heads.next_multiple_of(16);
+        let mut row_of = vec![NO_ROW; N_TASK_BUCKETS];
+        let mut rows = vec![0; parts.buckets.len() * stride];
+        for (row, &bucket) in parts.buckets.iter().enumerate() {
+            let in_order = row == 0 || parts.buckets[row - 1] < bucket;
+            match row_of.get_mut(bucket as usize) {
+                Some(slot) if in_order => *slot = u32::try_from(row).unwrap_or(NO_ROW),
+                _ => {
+                    let bound = "in order and below the number of buckets";
+                    return Err(TasksError::Range("bucket", bound, f64::from(bucket)));
+                }
             }
+            rows[row * stride..][..n_heads]
+                .copy_from_slice(&parts.weights[row * n_heads..][..n_heads]);
         }
-        for (name, values) in [("bias", &parts.bias), ("scales", &parts.scales)] {
-            if let Some(bad) = values.iter().find(|value| !value.is_finite()) {
-                return Err(TasksError::Range(name, "finite", f64::from(*bad)));
-            }
-        }
-        if !(parts.sharpness > 0.0 && parts.sharpness.is_finite()) {
-            return Err(TasksError::Range("sharpness", "above 0 and finite", parts.sharpness));
-        }
-        if !(0.0..=1.0).contains(&parts.min_confidence) {
-            return Err(TasksError::Range("min_confidence", "in [0, 1]", parts.min_confidence));
-        }
-        let tool_label = match &parts.tool_label {
-            None => None,
-            Some(tool) => {
-                Some(parts.labels.iter().position(|label| label == tool).ok_or_else(|| {
-                    TasksError::Labels(format!("no {tool} for requests with tools"))
-                })?)
-            }
-        };
-        Ok(Self { parts, tool_label })
+        Ok(Self { parts, tool_label, stride, row_of, rows })
     }
 
     /// What it is made of.
@@ -206,35 +256,32 @@ impl Tasks {
 
     /// `[n_labels]`: the scores of a text.
     pub fn scores(&self, text: &str, scratch: &mut TaskScratch) -> Vec<f32> {
-        let n = self.parts.labels.len();
-        let mut scores = self.parts.bias.clone();
-        let mut sums = vec![0.0f32; n];
-        let mut square = 0.0f32;
+        let n = self.parts.heads.len();
+        let mut heads = self.parts.bias.clone();
+        let mut sums = Sums::new(self.stride);
         let mut at = 0;
-        let mut finish = |block: usize, sums: &mut [f32], square: &mut f32| {
-            if *square > 0.0 {
-                let length = square.sqrt();
-                let scales = &self.parts.scales[block * n..][..n];
-                for ((score, sum), scale) in scores.iter_mut().zip(&*sums).zip(scales) {
-                    *score += scale * sum / length;
-                }
+        let mut finish = |block: usize, sums: &mut Sums| {
+            let scales = &self.parts.scales[block * n..][..n];
+            for ((head, sum), scale) in heads.iter_mut().zip(sums.finish()).zip(scales) {
+                *head += scale * sum;
             }
-            sums.fill(0.0);
-            *square = 0.0;
+            sums.clear();
         };
         for_each_term(text, scratch, |block, bucket, count| {
             if block != at {
-                finish(at, &mut sums, &mut square);
+                finish(at, &mut sums);
                 at = block;
             }
-            let term = term_weight(count);
-            square += term * term;
-            let weights = &self.parts.weights[bucket as usize * n..][..n];
-            for (sum, weight) in sums.iter_mut().zip(weights) {
-                *sum += term * f32::from(*weight);
-            }
+            let row = self.row_of[bucket as usize];
+            let weights = self.rows.get(row as usize * self.stride..).unwrap_or_default();
+            sums.add(count, weights.get(..self.stride).unwrap_or_default());
         });
-        finish(at, &mut sums, &mut square);
+        finish(at, &mut sums);
+        let mut scores = vec![f32::NEG_INFINITY; self.parts.labels.len()];
+        for (label, head) in self.parts.heads.iter().zip(heads) {
+            let score = &mut scores[*label as usize];
+            *score = score.max(head);
+        }
         scores
     }
 

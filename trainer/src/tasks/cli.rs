@@ -1,6 +1,6 @@
 //! `trainer fit-tasks`: prompts → `tasks.safetensors`, `tasks.json`, `report.md`, `abstention.svg`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -10,12 +10,12 @@ use router_core::predictor::tasks::{TaskParts, Tasks};
 use router_core::{DataSource, TaskPart as Part};
 use serde_json::json;
 
-use super::data::Corpus;
+use super::data::{Corpus, Dealing};
 use super::evaluate::{
     Judged, confusion, cross_fit, curve, figures, judge, judged_by, min_confidence,
 };
 use super::figure;
-use super::fit::{Confidence, TaskParams, fit, score};
+use super::fit::{Confidence, Held, TaskParams, fit, score};
 use super::report::{COVERAGES, TaskReport, Unseen, accuracy_at, markdown};
 use super::svm::SvmParams;
 use super::vectors::{SparseRow, vectors};
@@ -41,17 +41,30 @@ pub struct FitTasks {
     #[arg(long = "natural", value_name = "SOURCE")]
     pub natural: Vec<String>,
     /// What a natural prompt weighs beside one of another source.
-    #[arg(long, default_value_t = 6.0)]
+    #[arg(long, default_value_t = 4.0)]
     pub natural_weight: f64,
     /// The label of requests that bring tools, and of no other.
     #[arg(long, value_name = "LABEL")]
     pub tool_label: Option<String>,
+    /// Prompts that a head of its own needs: a label of a source with as many is told apart from
+    /// the others of its canonical label; 0 for one head per label.
+    #[arg(long, default_value_t = 100)]
+    pub min_head: usize,
     /// Number of folds; files with a column `fold` keep theirs.
     #[arg(long, default_value_t = 5)]
     pub cross_fit: u32,
     /// Labels are given only as far as so many of them are right on held-out prompts.
     #[arg(long, default_value_t = 0.92)]
     pub accuracy: f64,
+    /// Do not also fit without each source in turn.
+    #[arg(long)]
+    pub skip_unseen: bool,
+    /// How far heads are balanced: 0 for prompts that weigh the same, 1 for heads that do.
+    #[arg(long, default_value_t = 0.5)]
+    pub balance: f64,
+    /// Bytes of weights, at most: n-grams that matter least are left out.
+    #[arg(long, default_value_t = 3_000_000)]
+    pub max_bytes: usize,
     /// Cost of a violated margin.
     #[arg(long, default_value_t = 0.5)]
     pub cost: f64,
@@ -63,6 +76,9 @@ pub struct FitTasks {
     pub out: PathBuf,
 }
 
+/// Coverage against accuracy.
+type Curve = Vec<(f64, f64)>;
+
 /// A fitted part and what was measured of it.
 #[derive(Debug)]
 pub struct Fitted {
@@ -71,7 +87,7 @@ pub struct Fitted {
     /// Its figures.
     pub report: TaskReport,
     /// `(coverage, accuracy)` of all and of natural prompts.
-    pub curves: (Vec<(f64, f64)>, Option<Vec<(f64, f64)>>),
+    pub curves: (Curve, Option<Curve>),
 }
 
 /// Fits and measures.
@@ -84,7 +100,7 @@ pub fn run(args: &FitTasks, progress: &dyn Fn(usize, usize)) -> Result<Fitted> {
     let (corpus, data) = load(args)?;
     let params = params(args);
     let vectors = vectors(&corpus.texts);
-    let left_out = left_out(&corpus);
+    let left_out = if args.skip_unseen { Vec::new() } else { left_out(&corpus) };
     let total = corpus.folds().len() + left_out.len() + 1;
     let done = std::cell::Cell::new(0);
     let tick = || {
@@ -99,8 +115,12 @@ pub fn run(args: &FitTasks, progress: &dyn Fn(usize, usize)) -> Result<Fitted> {
     tick();
     let mut unseen = BTreeMap::new();
     for source in left_out {
-        let figures = leave_out(&corpus, &vectors, (&params, &fitted), source, &confidence, args)?;
-        unseen.insert(corpus.sources[source].clone(), figures);
+        let (held, taught) = leave_out(&corpus, &vectors, (&params, &fitted), source)?;
+        let judged: Vec<Judged> = held.iter().map(|held| judged_by(held, &confidence)).collect();
+        let figures = figures(&corpus, &judged, args.accuracy);
+        let is_eval = held.iter().all(|held| !corpus.is_train[held.row]);
+        let name = corpus.sources[source].clone();
+        unseen.insert(name, Unseen { is_eval, taught, figures });
         tick();
     }
     let threshold = min_confidence(&corpus, &judged, args.accuracy);
@@ -165,7 +185,8 @@ fn load(args: &FitTasks) -> Result<(Corpus, Vec<DataSource>)> {
     let source =
         |s: datasets::Source| DataSource { name: s.name, sha256: s.sha256, n_rows: s.n_rows };
     let caps = Caps::parse(&args.caps)?;
-    let corpus = Corpus::new(prompts.rows, taxonomy.as_ref(), &caps, args.cross_fit)?;
+    let dealing = Dealing { n_folds: args.cross_fit, min_head: args.min_head };
+    let corpus = Corpus::new(prompts.rows, taxonomy.as_ref(), &caps, &dealing)?;
     for natural in &args.natural {
         let known = corpus.sources.join(", ");
         ensure!(
@@ -181,7 +202,8 @@ fn params(args: &FitTasks) -> TaskParams {
     TaskParams {
         source_weights: weights.collect(),
         svm: SvmParams { cost: args.cost, seed: args.seed, ..SvmParams::default() },
-        ..TaskParams::default()
+        balance: args.balance,
+        max_bytes: args.max_bytes,
     }
 }
 
@@ -195,33 +217,25 @@ fn left_out(corpus: &Corpus) -> Vec<usize> {
     sources.filter(|source| n_fitted > 1 || !is_fitted(source)).collect()
 }
 
-/// Figures of a source by a classifier that was fitted without it.
+/// What a classifier that was fitted without a source says of its prompts, and the share of them
+/// whose label another source teaches. `full` was fitted on all prompts that may be.
 fn leave_out(
     corpus: &Corpus,
     vectors: &[SparseRow],
     (params, full): (&TaskParams, &Tasks),
     source: usize,
-    confidence: &Confidence,
-    args: &FitTasks,
-) -> Result<Unseen> {
+) -> Result<(Vec<Held>, f64)> {
     let out: Vec<usize> = corpus.rows(|row| corpus.source[row] == source).collect();
     let rows: Vec<usize> =
         corpus.rows(|row| corpus.is_train[row] && corpus.source[row] != source).collect();
-    let is_eval = out.iter().all(|row| !corpus.is_train[*row]);
-    let held = if is_eval {
-        score(full, corpus, &out)
-    } else {
-        score(&fit(corpus, vectors, &rows, params)?, corpus, &out)
-    };
-    let taught: std::collections::BTreeSet<usize> =
-        rows.iter().map(|row| corpus.label[*row]).collect();
+    let taught: BTreeSet<usize> = rows.iter().map(|row| corpus.label[*row]).collect();
     let n_taught = out.iter().filter(|row| taught.contains(&corpus.label[**row])).count();
-    let judged: Vec<Judged> = held.iter().map(|held| judged_by(held, confidence)).collect();
-    Ok(Unseen {
-        is_eval,
-        taught: n_taught as f64 / out.len().max(1) as f64,
-        figures: figures(corpus, &judged, args.accuracy),
-    })
+    let held = if out.iter().any(|row| corpus.is_train[*row]) {
+        score(&fit(corpus, vectors, &rows, params)?, corpus, &out)
+    } else {
+        score(full, corpus, &out)
+    };
+    Ok((held, n_taught as f64 / out.len().max(1) as f64))
 }
 
 fn natural(corpus: &Corpus, judged: &[Judged], args: &FitTasks) -> Vec<Judged> {

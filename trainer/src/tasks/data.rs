@@ -1,6 +1,6 @@
 //! Prompts as the rows of a fit: labels and sources as numbers, folds dealt.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
 use datasets::prompts::{Caps, Prompt, Taxonomy, Use, select};
@@ -10,7 +10,7 @@ use datasets::split::hash_of;
 ///
 /// # Shapes
 ///
-/// All but `labels` and `sources` are `[n]`.
+/// All but `labels`, `sources`, `heads` and `label_of_head` are `[n]`.
 #[derive(Clone, Debug, Default)]
 pub struct Corpus {
     /// Names of the labels, in order.
@@ -19,6 +19,12 @@ pub struct Corpus {
     pub sources: Vec<String>,
     /// What the classifier sees.
     pub texts: Vec<String>,
+    /// Names of the heads: kinds of prompts that are told apart, each of one label.
+    pub heads: Vec<String>,
+    /// `[n_heads]`: index of the label of a head.
+    pub label_of_head: Vec<usize>,
+    /// Index of the head; of prompts for testing only it means nothing.
+    pub head: Vec<usize>,
     /// Index of the label.
     pub label: Vec<usize>,
     /// Index of the source.
@@ -29,6 +35,41 @@ pub struct Corpus {
     pub is_train: Vec<bool>,
     /// Prompts of one group stay together.
     pub group: Vec<String>,
+}
+
+/// How prompts are dealt into folds and heads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dealing {
+    /// Number of folds, where the files do not say it.
+    pub n_folds: u32,
+    /// Prompts that a head must have; 0 for one head per label.
+    pub min_head: usize,
+}
+
+/// The head of each prompt: its label within its source, or where those are fewer than `min_head`
+/// its canonical label within its source, or its canonical label.
+fn head_names(prompts: &[Prompt], named: &[(String, Use)], min_head: usize) -> Vec<String> {
+    let candidates = |at: usize| {
+        let (prompt, label) = (&prompts[at], &named[at].0);
+        [
+            format!("{label}/{}/{}", prompt.source, prompt.label),
+            format!("{label}/{}", prompt.source),
+            label.clone(),
+        ]
+    };
+    let mut n: BTreeMap<String, usize> = BTreeMap::new();
+    for at in (0..prompts.len()).filter(|at| named[*at].1 == Use::Train) {
+        for candidate in candidates(at) {
+            *n.entry(candidate).or_default() += 1;
+        }
+    }
+    let is_large = |name: &String| min_head > 0 && n.get(name).is_some_and(|n| *n >= min_head);
+    let head = |at: usize| {
+        let candidates = candidates(at);
+        let label = named[at].0.clone();
+        candidates.into_iter().find(is_large).unwrap_or(label)
+    };
+    (0..prompts.len()).map(head).collect()
 }
 
 impl Corpus {
@@ -42,7 +83,7 @@ impl Corpus {
         prompts: Vec<Prompt>,
         taxonomy: Option<&Taxonomy>,
         caps: &Caps,
-        n_folds: u32,
+        dealing: &Dealing,
     ) -> Result<Self> {
         let label_of = |prompt: &Prompt| match taxonomy {
             None => Some((prompt.label.clone(), Use::Train)),
@@ -62,11 +103,14 @@ impl Corpus {
         let n_labels = corpus.labels.len();
         ensure!(n_labels >= 2, "at least 2 labels are needed to fit, got {n_labels}");
         let has_folds = prompts.iter().all(|prompt| prompt.fold.is_some());
-        for (prompt, (label, usage)) in prompts.into_iter().zip(named) {
+        let heads = head_names(&prompts, &named, dealing.min_head);
+        for ((prompt, (label, usage)), head) in prompts.into_iter().zip(named).zip(heads) {
             // A label that only evaluation prompts have could never be right.
             let Ok(label) = corpus.labels.binary_search(&label) else { continue };
             let Ok(source) = corpus.sources.binary_search(&prompt.source) else { continue };
-            let hashed = i32::try_from(hash_of(&prompt.group) % n_folds).unwrap_or(0);
+            let head = if usage == Use::Train { corpus.head_of(head, label) } else { 0 };
+            corpus.head.push(head);
+            let hashed = i32::try_from(hash_of(&prompt.group) % dealing.n_folds).unwrap_or(0);
             corpus.label.push(label);
             corpus.source.push(source);
             corpus.fold.push(prompt.fold.filter(|_| has_folds).unwrap_or(hashed));
@@ -78,8 +122,18 @@ impl Corpus {
         Ok(corpus)
     }
 
+    /// The head of that name, which is new if none has it.
+    fn head_of(&mut self, name: String, label: usize) -> usize {
+        let known = self.heads.iter().position(|head| *head == name);
+        known.unwrap_or_else(|| {
+            self.heads.push(name);
+            self.label_of_head.push(label);
+            self.heads.len() - 1
+        })
+    }
+
     fn check_groups(&self) -> Result<()> {
-        let mut fold_of = std::collections::BTreeMap::new();
+        let mut fold_of = BTreeMap::new();
         for (group, fold) in self.group.iter().zip(&self.fold) {
             let first = *fold_of.entry(group).or_insert(fold);
             ensure!(

@@ -10,6 +10,7 @@ use router_core::predictor::tasks::{
 use serde::Serialize;
 
 use super::data::Corpus;
+use super::prune::{heaviest, keep};
 use super::svm::{Machines, SvmParams, solve};
 use super::vectors::{SparseRow, frequent};
 use crate::calibrate::isotonic;
@@ -18,13 +19,16 @@ use crate::calibrate::isotonic;
 ///
 /// | Field | Default | Meaning | Range |
 /// | --- | --- | --- | --- |
-/// | `balance` | `1` | prompts of a label weigh `(n / (n_labels · n_label))^balance` | `[0, 1]` |
+/// | `balance` | `0.5` | prompts of a head weigh `(n / (n_heads · n_head))^balance` | `[0, 1]` |
+/// | `max_bytes` | `3000000` | bytes of weights, at most | `[1, ∞)` |
 /// | `source_weights` | none | multiplies the weight of a source's prompts | `(0, ∞)` |
 /// | `svm` | | see [`SvmParams`] | |
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskParams {
-    /// 0: every prompt weighs the same; 1: every label does.
+    /// 0: every prompt weighs the same; 1: every head does.
     pub balance: f64,
+    /// Bytes of weights, at most.
+    pub max_bytes: usize,
     /// Multiplies the weight of a source's prompts.
     pub source_weights: BTreeMap<String, f64>,
     /// How to solve.
@@ -33,7 +37,12 @@ pub struct TaskParams {
 
 impl Default for TaskParams {
     fn default() -> Self {
-        Self { balance: 1.0, source_weights: BTreeMap::new(), svm: SvmParams::default() }
+        Self {
+            balance: 0.5,
+            max_bytes: 3_000_000,
+            source_weights: BTreeMap::new(),
+            svm: SvmParams::default(),
+        }
     }
 }
 
@@ -48,18 +57,24 @@ pub fn fit(
     rows: &[usize],
     params: &TaskParams,
 ) -> Result<Tasks, TasksError> {
-    let labels: Vec<usize> = rows.iter().map(|row| corpus.label[*row]).collect();
+    let heads: Vec<usize> = rows.iter().map(|row| corpus.head[*row]).collect();
     let weights = row_weights(corpus, rows, params);
-    let shape = (N_TASK_BUCKETS, corpus.labels.len());
-    let machines = solve(&frequent(vectors, rows), &labels, &weights, shape, &params.svm);
-    Tasks::new(quantize(&machines, &corpus.labels))
+    let shape = (N_TASK_BUCKETS, corpus.heads.len());
+    let rows = frequent(vectors, rows);
+    let machines = solve(&rows, &heads, &weights, shape, &params.svm);
+    // A row is a byte per head and the number of its bucket.
+    let n_rows = params.max_bytes / (corpus.heads.len() + 4);
+    let buckets = heaviest(&machines, &rows, &weights, n_rows);
+    let rows = keep(rows, &buckets);
+    let machines = solve(&rows, &heads, &weights, shape, &params.svm);
+    Tasks::new(quantize(&machines, buckets, corpus))
 }
 
 /// `[rows.len()]`, of mean 1.
 fn row_weights(corpus: &Corpus, rows: &[usize], params: &TaskParams) -> Vec<f64> {
-    let mut n_label = vec![0.0f64; corpus.labels.len()];
+    let mut n_head = vec![0.0f64; corpus.heads.len()];
     for &row in rows {
-        n_label[corpus.label[row]] += 1.0;
+        n_head[corpus.head[row]] += 1.0;
     }
     let by_source: Vec<f64> = corpus
         .sources
@@ -67,7 +82,7 @@ fn row_weights(corpus: &Corpus, rows: &[usize], params: &TaskParams) -> Vec<f64>
         .map(|source| params.source_weights.get(source).copied().unwrap_or(1.0))
         .collect();
     let weight = |row: &usize| {
-        let balanced = rows.len() as f64 / (n_label.len() as f64 * n_label[corpus.label[*row]]);
+        let balanced = rows.len() as f64 / (n_head.len() as f64 * n_head[corpus.head[*row]]);
         balanced.powf(params.balance) * by_source[corpus.source[*row]]
     };
     let weights: Vec<f64> = rows.iter().map(weight).collect();
@@ -75,33 +90,34 @@ fn row_weights(corpus: &Corpus, rows: &[usize], params: &TaskParams) -> Vec<f64>
     weights.into_iter().map(|weight| weight / mean).collect()
 }
 
-/// Weights as bytes: of each block and label the largest is 127.
-fn quantize(machines: &Machines, labels: &[String]) -> TaskParts {
-    let n = labels.len();
-    let mut scales = Vec::new();
-    let mut weights = vec![0i8; machines.weights.len()];
-    let mut first = 0;
-    for ((_, n_buckets), length) in task_blocks().iter().zip(super::vectors::BLOCK_LENGTHS) {
-        let block = first * n..(first + n_buckets) * n;
-        first += n_buckets;
-        let mut largest = vec![0.0f32; n];
-        for row in machines.weights[block.clone()].chunks_exact(n) {
-            for (largest, weight) in largest.iter_mut().zip(row) {
-                *largest = largest.max(weight.abs());
-            }
-        }
-        let steps: Vec<f32> = largest.iter().map(|w| (w / 127.0).max(f32::MIN_POSITIVE)).collect();
-        for at in block {
-            #[expect(clippy::cast_possible_truncation, reason = "at most 127 in size")]
-            let step = (machines.weights[at] / steps[at % n]).round() as i8;
-            weights[at] = step;
-        }
-        scales.extend(steps.iter().map(|step| step * length));
+/// Weights as bytes: of each block and head the largest is 127.
+fn quantize(machines: &Machines, buckets: Vec<u32>, corpus: &Corpus) -> TaskParts {
+    let n = corpus.heads.len();
+    let mut ends = Vec::new();
+    for (_, n_buckets) in task_blocks() {
+        ends.push(ends.last().copied().unwrap_or(0) + n_buckets);
     }
+    let block_of = |bucket: u32| ends.partition_point(|end| *end <= bucket as usize);
+    let row = |bucket: u32| &machines.weights[bucket as usize * n..][..n];
+    let mut steps = vec![f32::MIN_POSITIVE; ends.len() * n];
+    for &bucket in &buckets {
+        for (step, weight) in steps[block_of(bucket) * n..][..n].iter_mut().zip(row(bucket)) {
+            *step = step.max(weight.abs() / 127.0);
+        }
+    }
+    let mut weights = Vec::with_capacity(buckets.len() * n);
+    for &bucket in &buckets {
+        let steps = &steps[block_of(bucket) * n..][..n];
+        #[expect(clippy::cast_possible_truncation, reason = "at most 127 in size")]
+        weights.extend(row(bucket).iter().zip(steps).map(|(w, step)| (w / step).round() as i8));
+    }
+    let lengths = super::vectors::BLOCK_LENGTHS.iter().flat_map(|l| std::iter::repeat_n(l, n));
     TaskParts {
-        labels: labels.to_vec(),
+        labels: corpus.labels.clone(),
+        heads: corpus.label_of_head.iter().filter_map(|label| u32::try_from(*label).ok()).collect(),
         bias: machines.bias.clone(),
-        scales,
+        scales: steps.iter().zip(lengths).map(|(step, length)| step * length).collect(),
+        buckets,
         weights,
         sharpness: 1.0,
         confidence: Calibration::identity(),
@@ -184,25 +200,28 @@ mod tests {
     fn corpus(n: usize) -> Corpus {
         Corpus {
             labels: vec!["a".to_owned(), "b".to_owned()],
+            heads: vec!["a".to_owned(), "b".to_owned()],
+            label_of_head: vec![0, 1],
             sources: vec!["x".to_owned(), "y".to_owned()],
             label: (0..n).map(|i| usize::from(i >= n / 4)).collect(),
+            head: (0..n).map(|i| usize::from(i >= n / 4)).collect(),
             source: (0..n).map(|i| i % 2).collect(),
             ..Corpus::default()
         }
     }
 
     #[test]
-    fn weights_balance_labels_and_multiply_sources() {
+    fn weights_balance_heads_and_multiply_sources() {
         let corpus = corpus(80);
         let rows: Vec<usize> = (0..80).collect();
         let source_weights = BTreeMap::from([("y".to_owned(), 3.0)]);
-        let params = TaskParams { source_weights, ..TaskParams::default() };
+        let params = TaskParams { balance: 1.0, source_weights, ..TaskParams::default() };
         let weights = row_weights(&corpus, &rows, &params);
         let sum = |keep: &dyn Fn(usize) -> bool| {
             rows.iter().filter(|row| keep(**row)).map(|row| weights[*row]).sum::<f64>()
         };
         assert!((sum(&|_| true) - 80.0).abs() < 1e-9);
-        assert!((sum(&|row| corpus.label[row] == 0) - 40.0).abs() < 1e-9);
+        assert!((sum(&|row| corpus.head[row] == 0) - 40.0).abs() < 1e-9);
         assert!((sum(&|row| corpus.source[row] == 1) - 60.0).abs() < 1e-9);
     }
 
@@ -211,14 +230,14 @@ mod tests {
         let mut weights = vec![0.0; N_TASK_BUCKETS * 2];
         weights[..6].copy_from_slice(&[0.5, 0.0, -0.25, 2.0, 0.003, -1.0]);
         let machines = Machines { weights, bias: vec![0.1, 0.2] };
-        let parts = quantize(&machines, &["a".to_owned(), "b".to_owned()]);
+        let parts = quantize(&machines, vec![0, 1, 2], &corpus(1));
         for (at, weight) in machines.weights[..6].iter().enumerate() {
-            let label = at % 2;
-            let step = parts.scales[label] / super::super::vectors::BLOCK_LENGTHS[0];
+            let step = parts.scales[at % 2] / super::super::vectors::BLOCK_LENGTHS[0];
             let read = step * f32::from(parts.weights[at]);
             assert!((read - weight).abs() <= step / 2.0 + 1e-7, "{weight} {read}");
         }
         assert_eq!(parts.weights[..4], [127, 0, -64, 127]);
+        assert_eq!(parts.weights.len(), 6);
     }
 
     #[test]

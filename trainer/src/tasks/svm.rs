@@ -26,8 +26,8 @@ type Lane = [f32; LANES];
 /// | Field | Default | Meaning | Range |
 /// | --- | --- | --- | --- |
 /// | `cost` | `0.5` | cost of a violated margin, for a row of weight 1 | `(0, ∞)` |
-/// | `tolerance` | `0.05` | largest violation of optimality that ends the descent | `(0, ∞)` |
-/// | `max_passes` | `40` | passes over the rows | `[1, ∞)` |
+/// | `tolerance` | `0.1` | largest violation of optimality that ends the descent | `(0, ∞)` |
+/// | `max_passes` | `30` | passes over the rows | `[1, ∞)` |
 /// | `seed` | `0` | of the order of rows | |
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SvmParams {
@@ -43,7 +43,7 @@ pub struct SvmParams {
 
 impl Default for SvmParams {
     fn default() -> Self {
-        Self { cost: 0.5, tolerance: 0.05, max_passes: 40, seed: 0 }
+        Self { cost: 0.5, tolerance: 0.1, max_passes: 30, seed: 0 }
     }
 }
 
@@ -108,27 +108,24 @@ fn descend(
         .collect();
     let mut order: Vec<usize> = (0..rows.len()).collect();
     let mut rng = Pcg64::seed_from_u64(params.seed);
+    // Rows that did not move are passed over, longer each time.
+    let mut rests = vec![(0u8, 0u8); rows.len()];
     for _ in 0..params.max_passes {
         order.shuffle(&mut rng);
         let mut violation = 0.0f32;
+        let mut all_seen = true;
         for &i in &order {
-            let margins = margins(&rows[i], &w, &bias);
-            let (slack, curvature) = diagonal[i];
-            let mut delta = [0.0f32; LANES];
-            let mut moves = false;
-            for lane in 0..LANES {
-                let y = if labels[i] == first + lane { 1.0 } else { -1.0 };
-                let a = alpha[i][lane];
-                let gradient = y * margins[lane] - 1.0 + slack * a;
-                let projected = if a > 0.0 { gradient } else { gradient.min(0.0) };
-                violation = violation.max(projected.abs());
-                if projected.abs() > 1e-6 {
-                    let next = (a - gradient / curvature).max(0.0);
-                    delta[lane] = (next - a) * y;
-                    alpha[i][lane] = next;
-                    moves = true;
-                }
+            if rests[i].0 > 0 {
+                rests[i].0 -= 1;
+                all_seen = false;
+                continue;
             }
+            let margins = margins(&rows[i], &w, &bias);
+            let row = Row { is: labels[i].checked_sub(first), diagonal: diagonal[i] };
+            let (delta, violated) = row.step(&margins, &mut alpha[i], params.tolerance);
+            violation = violation.max(violated);
+            let moves = delta.iter().any(|delta| *delta != 0.0);
+            rests[i] = if moves { (0, 0) } else { (rests[i].1, (2 * rests[i].1 + 1).min(7)) };
             if moves {
                 for (column, value) in &rows[i] {
                     for (w, delta) in w[*column as usize].iter_mut().zip(&delta) {
@@ -141,10 +138,44 @@ fn descend(
             }
         }
         if violation < params.tolerance {
-            break;
+            if all_seen {
+                break;
+            }
+            rests.fill((0, 0));
         }
     }
     (w, bias)
+}
+
+/// What a step needs to know of a row.
+struct Row {
+    /// The lane that the row belongs to, if any.
+    is: Option<usize>,
+    /// `1 / 2C`, and the curvature in α.
+    diagonal: (f32, f32),
+}
+
+impl Row {
+    /// The exact minimum in every α of the row: what it adds to the weights of each lane, and how
+    /// far the row was from its optimum.
+    fn step(&self, margins: &Lane, alpha: &mut Lane, tolerance: f32) -> (Lane, f32) {
+        let (slack, curvature) = self.diagonal;
+        let mut delta = [0.0f32; LANES];
+        let mut violation = 0.0f32;
+        for lane in 0..LANES {
+            let y = if self.is == Some(lane) { 1.0 } else { -1.0 };
+            let a = alpha[lane];
+            let gradient = y * margins[lane] - 1.0 + slack * a;
+            let projected = if a > 0.0 { gradient } else { gradient.min(0.0) };
+            violation = violation.max(projected.abs());
+            // Steps below a tenth of the tolerance change nothing that is looked at.
+            if projected.abs() > 0.1 * tolerance {
+                alpha[lane] = (a - gradient / curvature).max(0.0);
+                delta[lane] = (alpha[lane] - a) * y;
+            }
+        }
+        (delta, violation)
+    }
 }
 
 fn margins(row: &SparseRow, w: &[Lane], bias: &Lane) -> Lane {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::{N_TASK_BLOCKS, N_TASK_BUCKETS, TASK_FEATURE_VERSION, TaskParts, Tasks};
+use super::{N_TASK_BLOCKS, TASK_FEATURE_VERSION, TaskParts, Tasks};
 use crate::artifact::ArtifactError;
 use crate::calibration::Calibration;
 use crate::features::FEATURE_SCHEMA_VERSION;
@@ -21,7 +21,8 @@ pub(crate) const TENSOR_PREFIX: &str = "tasks.";
 /// The format of the part that this crate writes and reads.
 pub const TASK_FORMAT_VERSION: u32 = 1;
 
-const TENSORS: [&str; 3] = ["tasks.bias", "tasks.scales", "tasks.weights"];
+const TENSORS: [&str; 5] =
+    ["tasks.bias", "tasks.buckets", "tasks.heads", "tasks.scales", "tasks.weights"];
 
 /// What the part says of itself. Unknown keys are refused: they would be obeyed by nobody.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -156,9 +157,15 @@ impl TaskPart {
             Ok::<_, ArtifactError>(chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect())
         };
         let weights = data(tensors, "tasks.weights", Dtype::I8)?;
+        let u32s = |name: &str| {
+            let (chunks, _) = data(tensors, name, Dtype::U32)?.as_chunks::<4>();
+            Ok::<_, ArtifactError>(chunks.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect())
+        };
         let parts = TaskParts {
             labels: manifest.labels.clone(),
+            heads: u32s("tasks.heads")?,
             bias: f32s("tasks.bias")?,
+            buckets: u32s("tasks.buckets")?,
             scales: f32s("tasks.scales")?,
             weights: weights.iter().map(|byte| byte.cast_signed()).collect(),
             sharpness: manifest.sharpness,
@@ -176,17 +183,23 @@ impl TaskPart {
         mut metadata: HashMap<String, String>,
     ) -> Result<Vec<u8>, ArtifactError> {
         let parts = self.tasks.parts();
-        let n = parts.labels.len();
+        let (n, n_rows) = (parts.heads.len(), parts.buckets.len());
         let f32s = |values: &[f32]| -> Vec<u8> {
             values.iter().flat_map(|value| value.to_le_bytes()).collect()
         };
         let (bias, scales) = (f32s(&parts.bias), f32s(&parts.scales));
+        let u32s = |values: &[u32]| -> Vec<u8> {
+            values.iter().flat_map(|value| value.to_le_bytes()).collect()
+        };
+        let (buckets, heads) = (u32s(&parts.buckets), u32s(&parts.heads));
         let weights: Vec<u8> = parts.weights.iter().map(|weight| weight.cast_unsigned()).collect();
         let mut views: Vec<(String, TensorView<'_>)> = others;
         for (name, dtype, shape, bytes) in [
             (TENSORS[0], Dtype::F32, vec![n], &bias),
-            (TENSORS[1], Dtype::F32, vec![N_TASK_BLOCKS, n], &scales),
-            (TENSORS[2], Dtype::I8, vec![N_TASK_BUCKETS, n], &weights),
+            (TENSORS[1], Dtype::U32, vec![n_rows], &buckets),
+            (TENSORS[2], Dtype::U32, vec![n], &heads),
+            (TENSORS[3], Dtype::F32, vec![N_TASK_BLOCKS, n], &scales),
+            (TENSORS[4], Dtype::I8, vec![n_rows, n], &weights),
         ] {
             views.push((name.to_owned(), TensorView::new(dtype, shape, bytes)?));
         }

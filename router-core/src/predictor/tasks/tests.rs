@@ -7,8 +7,10 @@ use crate::{Ask, Router, Scratch, Tier};
 fn classifier(weights: &[(&str, usize, i8)]) -> TaskParts {
     let mut parts = TaskParts {
         labels: ["fix", "tool_use", "write"].map(str::to_owned).to_vec(),
+        heads: vec![0, 1, 2],
         bias: vec![0.0, 0.1, 0.2],
         scales: vec![0.5; N_TASK_BLOCKS * 3],
+        buckets: (0..).take(N_TASK_BUCKETS).collect(),
         weights: vec![0; N_TASK_BUCKETS * 3],
         sharpness: 2.0,
         confidence: Calibration::identity(),
