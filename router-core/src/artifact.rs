@@ -10,12 +10,12 @@ use crate::manifest::{FORMAT_VERSION, LinearSpec, Manifest, PredictorSpec};
 use crate::objective::Tier;
 use crate::policy::PolicyError;
 use crate::predictor::tasks::TasksError;
-use crate::predictor::tasks::part::{TENSOR_PREFIX, TaskPart};
+use crate::predictor::tasks::part::{TASKS_MEMBER, TENSOR_PREFIX, TaskPart};
 use crate::predictor::{Constant, CostHead, Linear, LinearError, LinearParts, Predictor};
 use crate::router::Router;
 
 /// The metadata key of the manifest.
-const MANIFEST_KEY: &str = "sextant";
+pub(crate) const MANIFEST_KEY: &str = "sextant";
 
 /// Why bytes are not a router. A message holds its cause, so that there is no source to say it
 /// again.
@@ -114,11 +114,10 @@ impl Router {
         let json = header.metadata().as_ref().and_then(|metadata| metadata.get(MANIFEST_KEY));
         let json = json.ok_or_else(|| ArtifactError::Manifest("there is none".to_owned()))?;
         check_versions(json)?;
-        let manifest: Manifest =
-            serde_json::from_str(json).map_err(|e| ArtifactError::Manifest(e.to_string()))?;
+        let (manifest, tasks) = read_manifest(json)?;
         check_ranges(&manifest)?;
         let tensors = SafeTensors::deserialize(bytes)?;
-        let tasks = TaskPart::of(header.metadata().as_ref(), &tensors)?;
+        let tasks = tasks.map(|tasks| TaskPart::of(tasks, &tensors)).transpose()?;
         let n_arms = manifest.catalog.models().len();
         let predictor: Box<dyn Predictor> = match &manifest.predictor {
             PredictorSpec::Constant(constant) => {
@@ -136,6 +135,18 @@ impl Router {
         router.tasks = tasks;
         Ok(router)
     }
+}
+
+/// The manifest, and that of the task classifier that the router carries, if it does.
+fn read_manifest(json: &str) -> Result<(Manifest, Option<serde_json::Value>), ArtifactError> {
+    let broken = |error: serde_json::Error| ArtifactError::Manifest(error.to_string());
+    let mut value: serde_json::Value = serde_json::from_str(json).map_err(broken)?;
+    let tasks = value.as_object_mut().and_then(|members| members.remove(TASKS_MEMBER));
+    let manifest = match tasks {
+        Some(_) => serde_json::from_value(value).map_err(broken)?,
+        None => serde_json::from_str(json).map_err(broken)?,
+    };
+    Ok((manifest, tasks))
 }
 
 /// Versions are read first, so that a newer artifact is named as such and not as a syntax error.

@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use datasets::prompts::{Caps, Taxonomy, read};
+use datasets::synthetic::{World, WorldParams};
+use datasets::{Dataset, Opened, Source};
 use rand_pcg::Pcg64;
 use rand_pcg::rand_core::SeedableRng;
 use router_core::{Ask, RequestView, Router, Scratch, TaskPart, Tier, testing};
+use trainer::config::{Config, Overrides};
 use trainer::tasks::cli::{FitTasks, Fitted, run, write};
 use trainer::tasks::data::{Corpus, Dealing};
 use trainer::tasks::evaluate::{figures, judged_by};
@@ -85,6 +88,32 @@ fn a_classifier_of_300_prompts_names_the_task_of_a_decision() {
     assert_ne!(words.label.as_deref(), Some("tool_use"));
     let tools = task(&RequestView { n_tools: 1, ..RequestView::from_text(text) });
     assert_eq!(tools.label.as_deref(), Some("tool_use"));
+}
+
+#[test]
+fn fitted_routers_carry_the_classifier_and_decide_as_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let part = fitted(folder.path()).part;
+    let table = World::new(WorldParams { seed: 5, n_models: 2 }).unwrap().table(0..150);
+    let source = Source { name: "logs.parquet".into(), sha256: "5e".into(), n_rows: 1 };
+    let opened = Opened { data: Dataset::Table(table), sources: vec![source] };
+    let overrides = Overrides { cross_fit: Some("3".into()), ..Overrides::default() };
+    let config = Config::resolve([overrides]).unwrap();
+    let mut with = trainer::run::fit(opened, &config, &|_, _| {}).unwrap();
+    let without = Router::from_bytes(&with.all).unwrap();
+    with.carry(&part).unwrap();
+    assert_eq!(with.folds.len(), 3);
+    for bytes in with.folds.iter().map(|(_, bytes)| bytes).chain([&with.all]) {
+        assert_eq!(Router::from_bytes(bytes).unwrap().tasks(), Some(&part));
+    }
+    let with = Router::from_bytes(&with.all).unwrap();
+    let view = RequestView::from_text("Fix the bug in this code: let y = f(x[1]);");
+    let mut scratch = Scratch::default();
+    let mut expected = without.predict(&view, &mut scratch);
+    let predicted = with.predict(&view, &mut scratch);
+    assert_eq!(predicted.task.as_ref().unwrap().label.as_deref(), Some("code_repair"));
+    expected.task.clone_from(&predicted.task);
+    assert_eq!(predicted, expected);
 }
 
 #[test]

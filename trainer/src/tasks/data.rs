@@ -166,3 +166,69 @@ impl Corpus {
         (0..self.len()).filter(move |row| keep(*row))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prompt(source: &str, label: &str, text: &str, group: &str) -> Prompt {
+        Prompt {
+            source: source.to_owned(),
+            field: "label".to_owned(),
+            text: text.to_owned(),
+            label: label.to_owned(),
+            group: group.to_owned(),
+            fold: None,
+        }
+    }
+
+    /// 12 mails, 3 titles and 3 speeches of one source, and 2 chats of another.
+    fn prompts() -> Vec<Prompt> {
+        let of = |source: &'static str, label: &'static str, n: usize| {
+            (0..n).map(move |i| prompt(source, label, &format!("{label} {i}"), &format!("g{i}")))
+        };
+        let mut prompts: Vec<Prompt> = of("web", "mail", 12).collect();
+        prompts.extend(
+            of("web", "title", 3).chain(of("web", "speech", 3)).chain(of("app", "chat", 2)),
+        );
+        prompts
+    }
+
+    fn corpus(prompts: Vec<Prompt>, min_head: usize) -> Result<Corpus> {
+        Corpus::new(prompts, None, &Caps::default(), &Dealing { n_folds: 3, min_head })
+    }
+
+    #[test]
+    fn a_kind_with_enough_prompts_has_a_head_of_its_own() {
+        let count = |min_head: usize| {
+            let mut heads = corpus(prompts(), min_head).unwrap().heads;
+            heads.sort();
+            heads.join(" ")
+        };
+        assert_eq!(count(0), "chat mail speech title");
+        assert_eq!(count(3), "chat mail/web/mail speech/web/speech title/web/title");
+        let one = corpus(prompts(), 5).unwrap();
+        for row in 0..one.len() {
+            assert_eq!(one.label_of_head[one.head[row]], one.label[row]);
+        }
+    }
+
+    #[test]
+    fn groups_stay_in_one_fold_and_a_fold_that_divides_one_is_refused() {
+        let all = corpus(prompts(), 0).unwrap();
+        assert_eq!(all.len(), 20);
+        let expected = |group: &str| i32::try_from(hash_of(group) % 3).unwrap();
+        for (group, fold) in all.group.iter().zip(&all.fold) {
+            assert_eq!(*fold, expected(group));
+        }
+        let mut divided = prompts();
+        for (at, prompt) in divided.iter_mut().enumerate() {
+            prompt.fold = i32::try_from(at % 2).ok();
+        }
+        let error = corpus(divided, 0).unwrap_err().to_string();
+        assert!(error.contains("fold must not divide a group, but group g"), "{error}");
+        let one = vec![prompt("web", "mail", "a", "g"), prompt("web", "mail", "b", "h")];
+        let error = corpus(one, 0).unwrap_err().to_string();
+        assert_eq!(error, "at least 2 labels are needed to fit, got 1");
+    }
+}

@@ -1,7 +1,8 @@
 //! A task classifier ⇄ bytes: a file of its own, `tasks.safetensors`, or a part of a router.
 //!
-//! Both hold the same tensors, named `tasks.…`, and the same manifest under the metadata key
-//! `sextant_tasks`, so that any router can carry the part and stays what it is otherwise.
+//! Both hold the same tensors, named `tasks.…`, and the same manifest: alone under the metadata key
+//! `sextant_tasks`, in a router as the member `tasks` of its manifest. So any router can carry the
+//! part and stays what it is otherwise. Metadata has one key, because the order of more is random.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,13 +10,15 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::{N_TASK_BLOCKS, TASK_FEATURE_VERSION, TaskParts, Tasks};
-use crate::artifact::ArtifactError;
+use crate::artifact::{ArtifactError, MANIFEST_KEY};
 use crate::calibration::Calibration;
 use crate::features::FEATURE_SCHEMA_VERSION;
 use crate::manifest::DataSource;
 
-/// The metadata key of the part's manifest.
+/// The metadata key of the manifest of a part alone.
 const TASKS_KEY: &str = "sextant_tasks";
+/// The member of a router's manifest.
+pub(crate) const TASKS_MEMBER: &str = "tasks";
 /// What the names of its tensors begin with.
 pub(crate) const TENSOR_PREFIX: &str = "tasks.";
 /// The format of the part that this crate writes and reads.
@@ -105,7 +108,8 @@ impl TaskPart {
     ///
     /// If the manifest cannot be written as JSON.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ArtifactError> {
-        self.add_to(Vec::new(), HashMap::new())
+        let manifest = serde_json::to_value(&self.manifest).map_err(broken)?;
+        self.add_to(Vec::new(), (TASKS_KEY, &manifest))
     }
 
     /// Reads the file of a part alone, and refuses what it does not know.
@@ -120,8 +124,9 @@ impl TaskPart {
         if let Some(name) = tensors.names().into_iter().find(|name| !TENSORS.contains(name)) {
             return Err(ArtifactError::Tensor(name.to_owned(), "is no part of a task classifier"));
         }
+        let json = header.metadata().as_ref().and_then(|metadata| metadata.get(TASKS_KEY));
         let missing = || ArtifactError::Manifest("there is none of a task classifier".to_owned());
-        Self::of(header.metadata().as_ref(), &tensors)?.ok_or_else(missing)
+        Self::of(parse(json.ok_or_else(missing)?)?, &tensors)
     }
 
     /// The bytes of a router that carries this part instead of its own, if it has one.
@@ -134,20 +139,23 @@ impl TaskPart {
         let tensors = SafeTensors::deserialize(router)?;
         let others = tensors.iter().filter(|(name, _)| !name.starts_with(TENSOR_PREFIX));
         let views = others.map(|(name, view)| (name.to_owned(), view)).collect();
-        let bytes = self.add_to(views, header.metadata().clone().unwrap_or_default())?;
+        let json = header.metadata().as_ref().and_then(|metadata| metadata.get(MANIFEST_KEY));
+        let missing = || ArtifactError::Manifest("there is none".to_owned());
+        let mut manifest = parse(json.ok_or_else(missing)?)?;
+        let members = manifest.as_object_mut().ok_or_else(missing)?;
+        let tasks = serde_json::to_value(&self.manifest).map_err(broken)?;
+        members.insert(TASKS_MEMBER.to_owned(), tasks);
+        let bytes = self.add_to(views, (MANIFEST_KEY, &manifest))?;
         crate::Router::from_bytes(&bytes)?;
         Ok(bytes)
     }
 
-    /// The part within a router, if there is one. Tensors that the part does not know are refused.
+    /// The part of a manifest. Tensors that the part does not know are refused.
     pub(crate) fn of(
-        metadata: Option<&HashMap<String, String>>,
+        manifest: serde_json::Value,
         tensors: &SafeTensors<'_>,
-    ) -> Result<Option<Self>, ArtifactError> {
-        let Some(json) = metadata.and_then(|metadata| metadata.get(TASKS_KEY)) else {
-            return Ok(None);
-        };
-        let manifest = read_manifest(json)?;
+    ) -> Result<Self, ArtifactError> {
+        let manifest = read_manifest(manifest)?;
         let ours = |name: &&str| name.starts_with(TENSOR_PREFIX) && !TENSORS.contains(name);
         if let Some(name) = tensors.names().into_iter().find(ours) {
             return Err(ArtifactError::Tensor(name.to_owned(), "is unknown to this program"));
@@ -173,14 +181,14 @@ impl TaskPart {
             min_confidence: manifest.min_confidence,
             tool_label: manifest.tool_label.clone(),
         };
-        Ok(Some(Self { manifest, tasks: Tasks::new(parts)? }))
+        Ok(Self { manifest, tasks: Tasks::new(parts)? })
     }
 
     /// Serializes other tensors and metadata together with this part's.
     fn add_to(
         &self,
         others: Vec<(String, TensorView<'_>)>,
-        mut metadata: HashMap<String, String>,
+        (key, manifest): (&str, &serde_json::Value),
     ) -> Result<Vec<u8>, ArtifactError> {
         let parts = self.tasks.parts();
         let (n, n_rows) = (parts.heads.len(), parts.buckets.len());
@@ -203,17 +211,21 @@ impl TaskPart {
         ] {
             views.push((name.to_owned(), TensorView::new(dtype, shape, bytes)?));
         }
-        let json = serde_json::to_string(&self.manifest)
-            .map_err(|error| ArtifactError::Manifest(error.to_string()))?;
-        metadata.insert(TASKS_KEY.to_owned(), json);
+        let metadata = HashMap::from([(key.to_owned(), manifest.to_string())]);
         Ok(safetensors::serialize(views, Some(metadata))?)
     }
 }
 
+fn broken(error: serde_json::Error) -> ArtifactError {
+    ArtifactError::Manifest(error.to_string())
+}
+
+fn parse(json: &str) -> Result<serde_json::Value, ArtifactError> {
+    serde_json::from_str(json).map_err(broken)
+}
+
 /// Versions are read first, so that a newer part is named as such and not as a syntax error.
-fn read_manifest(json: &str) -> Result<TaskManifest, ArtifactError> {
-    let broken = |error: serde_json::Error| ArtifactError::Manifest(error.to_string());
-    let value: serde_json::Value = serde_json::from_str(json).map_err(broken)?;
+fn read_manifest(value: serde_json::Value) -> Result<TaskManifest, ArtifactError> {
     for (what, known) in [
         ("tasks_format_version", TASK_FORMAT_VERSION),
         ("feature_schema_version", FEATURE_SCHEMA_VERSION),
@@ -225,7 +237,7 @@ fn read_manifest(json: &str) -> Result<TaskManifest, ArtifactError> {
             return Err(ArtifactError::Version { what, known, found });
         }
     }
-    serde_json::from_str(json).map_err(broken)
+    serde_json::from_value(value).map_err(broken)
 }
 
 fn data<'a>(

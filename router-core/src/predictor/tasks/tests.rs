@@ -111,7 +111,8 @@ fn a_part_survives_its_bytes_alone_and_within_a_router() {
     let other = task_part(4);
     let again = Router::from_bytes(&other.carried_by(&carrying).unwrap()).unwrap();
     assert_eq!(again.tasks(), Some(&other));
-    assert_eq!(other.carried_by(&carrying).unwrap(), other.carried_by(&plain).unwrap());
+    let [twice, once] = [&carrying, &plain].map(|bytes| other.carried_by(bytes).unwrap());
+    assert!(twice == once, "other bytes");
 }
 
 #[test]
