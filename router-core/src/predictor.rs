@@ -2,6 +2,7 @@
 
 pub mod constant;
 pub mod linear;
+pub mod tasks;
 
 use crate::features::FeatureScratch;
 use crate::request::RequestView;
@@ -16,14 +17,15 @@ pub struct Scratch {
     pub(crate) counts: Vec<u16>,
     pub(crate) touched: Vec<u32>,
     pub(crate) sums: Vec<f32>,
+    pub(crate) tasks: tasks::TaskScratch,
 }
 
 /// The kind of task that a request seems to be.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct TaskPrediction {
-    /// The most likely label.
-    pub label: String,
-    /// Its probability, in `[0, 1]`.
+    /// The most likely label; `None` where a task classifier is too unsure to say.
+    pub label: Option<String>,
+    /// The probability that the most likely label is right, in `[0, 1]`.
     pub probability: f64,
 }
 

@@ -23,3 +23,4 @@ pub mod ridge;
 pub mod run;
 pub mod stack;
 pub mod summary;
+pub mod tasks;

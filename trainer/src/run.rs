@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use datasets::{Dataset, Folds, Opened, divided_group};
-use router_core::{DataSource, FoldKind, RequestRow, Weights, artifact};
+use router_core::{DataSource, FoldKind, RequestRow, TaskPart, Weights, artifact};
 use serde::Serialize;
 
 use crate::auto::Candidate;
@@ -24,6 +24,20 @@ pub struct Fitted {
     pub folds: Vec<(i32, Vec<u8>)>,
     /// Figures on held-out rows.
     pub metrics: Metrics,
+}
+
+impl Fitted {
+    /// Lets all routers carry a task classifier.
+    ///
+    /// # Errors
+    ///
+    /// If the part cannot be put into the bytes of a router.
+    pub fn carry(&mut self, part: &TaskPart) -> Result<()> {
+        for bytes in self.folds.iter_mut().map(|(_, bytes)| bytes).chain([&mut self.all]) {
+            *bytes = part.carried_by(bytes)?;
+        }
+        Ok(())
+    }
 }
 
 /// `metrics.json`.

@@ -43,7 +43,7 @@ impl Linear {
     /// Leaves in `scratch.sums`, for each block, its scaled contribution to every output:
     /// `[N_BLOCKS * stride]`.
     fn sum_blocks(&self, view: &RequestView<'_>, scratch: &mut Scratch) {
-        let Scratch { features, counts, touched, sums } = scratch;
+        let Scratch { features, counts, touched, sums, .. } = scratch;
         if counts.len() < self.idf_squared.len() {
             counts.resize(self.idf_squared.len(), 0);
         }
@@ -154,7 +154,7 @@ impl Linear {
             probabilities[a].total_cmp(&probabilities[b]).then(b.cmp(&a))
         })?;
         let label = self.parts.tasks[best].clone();
-        Some(TaskPrediction { label, probability: probabilities[best] })
+        Some(TaskPrediction { label: Some(label), probability: probabilities[best] })
     }
 }
 
