@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
-use router_core::testing::{random_bag_bytes, random_linear_bytes};
+use router_core::testing::{random_bag_bytes, random_linear_bytes, task_part};
 use router_core::{Ask, RequestView, Router, Scratch, Tier};
 
 /// English-like text: words of a Zipf-like vocabulary, with some numbers and punctuation.
@@ -30,7 +30,10 @@ fn text(n_chars: usize) -> String {
 }
 
 fn decide(c: &mut Criterion) {
-    decide_by(c, "16 models", &random_linear_bytes(16, 8, 1));
+    let plain = random_linear_bytes(16, 8, 1);
+    let carrying = task_part(1).carried_by(&plain).expect("valid bytes");
+    decide_by(c, "16 models", &plain);
+    decide_by(c, "16 models and tasks", &carrying);
     decide_by(c, "16 models and bag of 32", &random_bag_bytes(16, 8, 32, 1));
     decide_by(c, "16 models and bag of 64", &random_bag_bytes(16, 8, 64, 1));
 }

@@ -3,23 +3,25 @@
 //! Text is normalised first (lower case, white space folded), so that shouting or an extra space
 //! does not change a decision. Word 1–2-grams, character 3–5-grams and the words of tool schemas
 //! are hashed into three blocks of buckets; [`surface`] features are length, digits, code,
-//! mathematics, options, language, tools and turns. Nothing is downloaded and nothing is fitted
+//! mathematics, options, language, tools and turns, and how [`tools`] match the text. Nothing is downloaded and nothing is fitted
 //! here: inverse document frequencies and scales belong to the predictor.
 
 pub mod complexity;
+pub mod layout;
 pub mod ngrams;
 pub mod normalize;
 pub mod surface;
+pub mod tools;
 
 use serde::{Deserialize, Serialize};
 
 use crate::request::RequestView;
 
 pub use complexity::surface_complexity;
-pub use surface::{N_SURFACE, SURFACE_NAMES};
+pub use surface::{N_PLAIN, N_SURFACE, SURFACE_NAMES};
 
 /// The version of everything in this module: buckets, hashing, surface features.
-pub const FEATURE_SCHEMA_VERSION: u32 = 1;
+pub const FEATURE_SCHEMA_VERSION: u32 = 2;
 
 /// Buckets of the word block.
 pub const WORD_BUCKETS: usize = 1 << 16;

@@ -12,6 +12,8 @@ use crate::features::{FEATURE_SCHEMA_VERSION, N_BLOCKS, N_BUCKETS, N_SURFACE};
 use crate::manifest::{FORMAT_VERSION, Manifest, PredictorSpec, Provenance};
 use crate::objective::{Objective, Tier};
 use crate::policy::PolicySpec;
+use crate::predictor::tasks::part::{TaskPart, TaskProvenance};
+use crate::predictor::tasks::{N_TASK_BLOCKS, N_TASK_BUCKETS, TaskParts, Tasks};
 use crate::predictor::{BagParts, Constant, CostHead, LinearParts};
 use crate::router::Router;
 
@@ -145,4 +147,28 @@ pub fn random_bag_parts(linear: &LinearParts, hidden: usize, seed: u64) -> BagPa
         cost_weights: random(hidden * linear.n_arms),
         cost_bias: random(linear.n_arms),
     }
+}
+
+/// A task classifier of 16 labels with random weights, for benchmarks; labels of at least a tenth
+/// of confidence.
+///
+/// # Panics
+///
+/// Never: its parts are valid.
+pub fn task_part(seed: u64) -> TaskPart {
+    let mut rng = Pcg64::seed_from_u64(seed);
+    let parts = TaskParts {
+        labels: (0..16).map(|label| format!("label_{label}")).collect(),
+        heads: (0..44).map(|head| head % 16).collect(),
+        bias: vec![-0.5; 44],
+
+        scales: vec![0.01; N_TASK_BLOCKS * 44],
+        buckets: (0..).step_by(3).take(N_TASK_BUCKETS / 3).collect(),
+        weights: (0..N_TASK_BUCKETS / 3 * 44).map(|_| rng.random_range(-100..=100)).collect(),
+        sharpness: 2.0,
+        confidence: Calibration::identity(),
+        min_confidence: 0.1,
+        tool_label: None,
+    };
+    TaskPart::new(Tasks::new(parts).expect("valid parts"), TaskProvenance::default())
 }

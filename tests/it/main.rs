@@ -16,3 +16,4 @@ mod reproducible;
 mod served;
 mod sim;
 mod streaming;
+mod tasks;

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 
 use router_core::features::{FEATURE_SCHEMA_VERSION, N_SURFACE};
 use router_core::manifest::{FORMAT_VERSION, PredictorSpec};
-use router_core::predictor::{Constant, CostHead, LinearParts};
+use router_core::predictor::{Constant, LinearParts};
 use router_core::{
     Calibration, Catalog, CrossFit, DataSource, Manifest, ModelSpec, Objective, PolicySpec,
     Provenance, Tier,
 };
 
+use crate::auto::{self, Candidate, Choice};
 use crate::calibrate::isotonic;
 use crate::costs;
-use crate::heads::{Heads, Layout, mean};
+use crate::heads::{Heads, LENGTH, Layout, mean};
 use crate::metrics;
 use crate::operating::{self, Curve, Held, Reference, Target};
 use crate::problem::{Ends, Problem};
-use crate::stack::{HeldOut, Stack, task_deviations};
+use crate::stack::{HeldOut, Said, Stack, gaps, task_deviations};
 
 /// What of a router does not depend on the fold.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Recipe {
     pub target: Target,
     /// Share of requests that the router explores, in `[0, 1]`.
     pub exploration: f64,
+    /// Which parts of a score to use.
+    pub predictor: Choice,
 }
 
 /// A router before it is bytes.
@@ -42,6 +45,8 @@ pub struct Built {
     pub parts: LinearParts,
     /// What was chosen.
     pub stack: Stack,
+    /// What it was chosen from.
+    pub candidates: Vec<Candidate>,
 }
 
 /// Retention targets that every router carries.
@@ -60,16 +65,21 @@ pub fn build(
     recipe: &Recipe,
     cross_fit: Option<CrossFit>,
 ) -> Built {
-    let stack = Stack::choose(problem, held, heads.layout);
     let reference = reference(problem, seen);
     let cost_heads = costs::fit(problem, seen, &heads.vectorizer);
+    let with = (&cost_heads[..], reference);
+    let (stack, candidates) = auto::choose(problem, heads, held, with, recipe.predictor);
     let latency_ms = costs::latencies(problem, seen);
-    let mut held_rows = held_rows(problem, heads, held, &stack, &cost_heads);
+    let mut held_rows = auto::held_rows(problem, heads, held, &stack, &cost_heads);
     let guard = operating::guard(problem, &held_rows, reference);
     for held in &mut held_rows {
         held.score[reference.model] += guard;
     }
     let curve = Curve::new(problem, &held_rows, reference);
+    let curve = match recipe.target {
+        Target::CostRatio(goal) => curve.refined(problem, &held_rows, reference, goal),
+        Target::Retention(_) | Target::Lambda(_) => curve,
+    };
     let calibrations = calibrations(problem, &held_rows);
     let complexity = stack.complexities(problem, held, heads.layout);
     let mut metrics = metrics::held_out(problem, &held_rows, &calibrations, reference);
@@ -100,7 +110,7 @@ pub fn build(
     };
     let manifest =
         manifest(problem, recipe, reference, &curve, latency_ms[reference.model], provenance);
-    Built { manifest, parts, stack }
+    Built { manifest, parts, stack, candidates }
 }
 
 /// The models that complexity is about, chosen on some rows: the reference model and the cheapest
@@ -143,24 +153,6 @@ fn mean_cost(problem: &Problem, rows: &[usize], model: usize) -> Option<f64> {
     (!known.is_empty()).then(|| mean(known.into_iter()))
 }
 
-fn held_rows(
-    problem: &Problem,
-    heads: &Heads,
-    held: &[HeldOut],
-    stack: &Stack,
-    cost_heads: &[Option<CostHead>],
-) -> Vec<Held> {
-    let cost = |row: usize| {
-        let features = costs::surface(&heads.vectorizer, problem, row);
-        cost_heads.iter().map(|head| head.as_ref().map(|h| costs::predict(h, &features))).collect()
-    };
-    stack
-        .scores(held, heads.layout)
-        .into_iter()
-        .map(|(row, score)| Held { row, score, cost: cost(row) })
-        .collect()
-}
-
 fn calibrations(problem: &Problem, held: &[Held]) -> Vec<Calibration> {
     let pairs = |model: usize| {
         let known = held.iter().filter_map(|held| {
@@ -176,13 +168,19 @@ fn linear_parts(problem: &Problem, heads: &Heads, seen: &[usize], stack: &Stack)
     let layout = heads.layout;
     let (m, t) = (layout.n_models, layout.n_tasks);
     let n_grams = heads.vectorizer.n_grams();
+    let nothing = vec![0.0; m];
+    let gaps = gaps(&heads.means.model);
+    // One standard deviation of length adds `γ`; the row is of the scaled feature.
+    let scale = |i| heads.vectorizer.params.scale(i);
+    let per_length: Vec<f64> = gaps.iter().map(|gap| gap / f64::from(scale(LENGTH))).collect();
     let row = |column: usize| {
         let of =
             |penalty: usize| &heads.solutions[penalty][column * layout.width()..][..layout.width()];
         let shared = stack.shared_weight * f64::from(of(stack.shared_penalty)[Layout::SHARED]);
-        let deviations = of(stack.deviation_penalty);
-        let models = (0..m)
-            .map(|j| shared + stack.deviation_weight * f64::from(deviations[Layout::model(j)]));
+        let length = if column == n_grams + LENGTH { &per_length } else { &nothing };
+        let said = Said { task: &nothing, length };
+        let deviations = stack.deviations(&heads.basis, layout, of, said);
+        let models = deviations.into_iter().map(|deviation| shared + deviation);
         let complexity = f64::from(of(stack.complexity_penalty)[layout.complexity()]);
         let tasks = (0..t).map(|task| f64::from(of(stack.task_penalty)[layout.task(task)]));
         models.chain([complexity]).chain(tasks).map(narrow).collect::<Vec<f32>>()
@@ -190,26 +188,27 @@ fn linear_parts(problem: &Problem, heads: &Heads, seen: &[usize], stack: &Stack)
     let bias = row(n_grams + N_SURFACE);
     let means = heads.means.model.iter().chain([&heads.means.complexity]).chain(&heads.means.task);
     let effects = task_deviations(problem, seen, &heads.means);
-    let has_effects = stack.task_weight > 0.0 && t > 0;
+    let effects = effects.chunks_exact(m).flat_map(|effects| {
+        let no_ridge = vec![0.0f32; layout.width()];
+        let said = Said { task: effects, length: &nothing };
+        stack.deviations(&heads.basis, layout, |_| &no_ridge, said)
+    });
     // Surface features are scaled by the vectorizer for the fit; the router has them unscaled.
-    let scale = heads.vectorizer.params.surface_scale;
+    let unscaled = heads.vectorizer.surface_scale.iter().enumerate().map(|(i, s)| s / scale(i));
+    let surface_row = |i| row(n_grams + i).into_iter().map(move |weight| weight * scale(i));
     LinearParts {
         n_arms: m,
         has_complexity: true,
         tasks: problem.tasks.clone(),
         task_sharpness: stack.task_sharpness,
-        task_effects: if has_effects {
-            effects.iter().map(|effect| narrow(stack.task_weight * effect)).collect()
-        } else {
-            Vec::new()
-        },
+        task_effects: if stack.uses_tasks() { effects.map(narrow).collect() } else { Vec::new() },
         buckets: heads.vectorizer.buckets.clone(),
         idf: heads.vectorizer.idf.clone(),
         weights: (0..n_grams).flat_map(row).collect(),
         block_scales: heads.vectorizer.params.block_scales.to_vec(),
         surface_mean: heads.vectorizer.surface_mean.clone(),
-        surface_scale: heads.vectorizer.surface_scale.iter().map(|s| s / scale).collect(),
-        surface_weights: (0..N_SURFACE).flat_map(|i| row(n_grams + i)).map(|w| w * scale).collect(),
+        surface_scale: unscaled.collect(),
+        surface_weights: (0..N_SURFACE).flat_map(surface_row).collect(),
         bias: bias.iter().zip(means).map(|(bias, mean)| bias + narrow(*mean)).collect(),
         ..LinearParts::default()
     }

@@ -3,6 +3,7 @@
 use datasets::{Folds, ModelSelection};
 use serde::{Deserialize, Serialize};
 
+use crate::auto::Choice;
 use crate::crossfit::FitParams;
 use crate::design::VectorizerParams;
 use crate::operating::Target;
@@ -17,12 +18,14 @@ use crate::ridge::RidgeParams;
 /// | `reference` | best single model | what retention and cost ratios refer to | a model |
 /// | `seed` | `0` | seed of everything random | |
 /// | `cross_fit` | none | `fold` for the column, or a number of folds | `[2, 20]` |
+/// | `predictor` | `"stack"` | parts of a score: `auto`, or one of [`crate::auto::CANDIDATES`] | |
 /// | `exploration` | `0` | share of requests drawn uniformly | `[0, 1]` |
 /// | `penalties` | `[1, 3, 10, 30, 100, 300]` | L2 penalties to choose from | increasing, `(0, ∞)` |
 /// | `iterations` | `12` | conjugate-gradient steps | `[1, 200]` |
 /// | `min_df` | `2` | requests that an n-gram must occur in | `[1, ∞)` |
 /// | `block_scales` | `[1, 1, 1]` | length of word, character and tool block | `[0, 100]` |
 /// | `surface_scale` | `0.1` | scale of surface features | `(0, 100]` |
+/// | `tool_scale` | `0.3` | the same for those of tool definitions | `(0, 100]` |
 /// | `shuffle_labels` | `false` | negative control: see [`Problem::shuffle`](crate::problem::Problem::shuffle) | |
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Config {
@@ -38,6 +41,8 @@ pub struct Config {
     pub cross_fit: Option<String>,
     /// Share of requests drawn uniformly.
     pub exploration: f64,
+    /// Parts of a score, or `auto`.
+    pub predictor: String,
     /// L2 penalties.
     pub penalties: Vec<f64>,
     /// Conjugate-gradient steps.
@@ -48,6 +53,8 @@ pub struct Config {
     pub block_scales: [f32; 3],
     /// Scale of surface features.
     pub surface_scale: f32,
+    /// Scale of surface features of tool definitions.
+    pub tool_scale: f32,
     /// Whether this is the negative control.
     pub shuffle_labels: bool,
 }
@@ -68,6 +75,8 @@ pub struct Overrides {
     pub cross_fit: Option<String>,
     /// See [`Config`].
     pub exploration: Option<f64>,
+    /// See [`Config::predictor`].
+    pub predictor: Option<String>,
     /// See [`Config`].
     pub penalties: Option<Vec<f64>>,
     /// See [`Config`].
@@ -78,6 +87,8 @@ pub struct Overrides {
     pub block_scales: Option<[f32; 3]>,
     /// See [`Config`].
     pub surface_scale: Option<f32>,
+    /// See [`Config::tool_scale`].
+    pub tool_scale: Option<f32>,
     /// See [`Config`].
     pub shuffle_labels: Option<bool>,
 }
@@ -117,11 +128,13 @@ impl Default for Config {
             seed: 0,
             cross_fit: None,
             exploration: 0.0,
+            predictor: "stack".to_owned(),
             penalties: vec![1.0, 3.0, 10.0, 30.0, 100.0, 300.0],
             iterations: 12,
             min_df: 2,
             block_scales: [1.0, 1.0, 1.0],
             surface_scale: 0.1,
+            tool_scale: 0.3,
             shuffle_labels: false,
         }
     }
@@ -153,11 +166,13 @@ impl Config {
             set(&mut config.target, given.target);
             set(&mut config.seed, given.seed);
             set(&mut config.exploration, given.exploration);
+            set(&mut config.predictor, given.predictor);
             set(&mut config.penalties, given.penalties);
             set(&mut config.iterations, given.iterations);
             set(&mut config.min_df, given.min_df);
             set(&mut config.block_scales, given.block_scales);
             set(&mut config.surface_scale, given.surface_scale);
+            set(&mut config.tool_scale, given.tool_scale);
             set(&mut config.shuffle_labels, given.shuffle_labels);
             config.models = given.models.or(config.models);
             config.reference = given.reference.or(config.reference);
@@ -174,6 +189,15 @@ impl Config {
     /// If it cannot be read.
     pub fn target(&self) -> Result<Target, ConfigError> {
         parse("target", &self.target)
+    }
+
+    /// Which parts of a score to use.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a candidate.
+    pub fn predictor(&self) -> Result<Choice, ConfigError> {
+        parse("predictor", &self.predictor)
     }
 
     /// The selection of models.
@@ -205,6 +229,7 @@ impl Config {
                 min_df: self.min_df,
                 block_scales: self.block_scales,
                 surface_scale: self.surface_scale,
+                tool_scale: self.tool_scale,
             },
             ridge: RidgeParams { penalties: self.penalties.clone(), n_iterations: self.iterations },
         }
@@ -213,6 +238,7 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         self.target()?;
         self.selection()?;
+        self.predictor()?;
         self.folds()?;
         if !(0.0..=1.0).contains(&self.exploration) {
             return Err(range("exploration", "in [0, 1]", self.exploration));
@@ -234,6 +260,9 @@ impl Config {
         }
         if !(self.surface_scale > 0.0 && self.surface_scale <= 100.0) {
             return Err(range("surface_scale", "in (0, 100]", self.surface_scale));
+        }
+        if !(self.tool_scale > 0.0 && self.tool_scale <= 100.0) {
+            return Err(range("tool_scale", "in (0, 100]", self.tool_scale));
         }
         Ok(())
     }

@@ -39,11 +39,12 @@ pub fn predict(head: &CostHead, features: &[f64]) -> f64 {
 
 /// The surface features of a request, standardised and cut as the router will.
 pub fn surface(vectorizer: &Vectorizer, problem: &Problem, row: usize) -> Vec<f64> {
-    let scale = f64::from(vectorizer.params.surface_scale);
     let first = vectorizer.n_grams();
     let vector = vectorizer.row(&problem.raw[row]);
     let features = vector.iter().filter(|(column, _)| *column as usize >= first);
-    features.take(N_SURFACE).map(|(_, value)| f64::from(*value) / scale).collect()
+    let scale = |feature| f64::from(vectorizer.params.scale(feature));
+    let features = features.take(N_SURFACE).enumerate();
+    features.map(|(i, (_, value))| f64::from(*value) / scale(i)).collect()
 }
 
 fn fit_one(

@@ -6,7 +6,9 @@
 )]
 
 use rayon::prelude::*;
-use router_core::features::{Block, N_BLOCKS, N_BUCKETS, N_SURFACE, RawFeatures, term_weight};
+use router_core::features::{
+    Block, N_BLOCKS, N_BUCKETS, N_PLAIN, N_SURFACE, RawFeatures, term_weight,
+};
 use router_core::predictor::linear::SURFACE_CLIP;
 
 /// How raw features become columns.
@@ -15,7 +17,8 @@ use router_core::predictor::linear::SURFACE_CLIP;
 /// | --- | --- | --- | --- |
 /// | `min_df` | `2` | requests that an n-gram must occur in | `[1, ∞)` |
 /// | `block_scales` | `[1, 1, 1]` | length of the word, character and tool block of a row | `[0, ∞)` |
-/// | `surface_scale` | `0.1` | multiplies standardised surface features | `[0, ∞)` |
+/// | `surface_scale` | `0.1` | multiplies standardised surface features | `(0, ∞)` |
+/// | `tool_scale` | `0.3` | the same for those of tool definitions | `(0, ∞)` |
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct VectorizerParams {
     /// Requests that an n-gram must occur in.
@@ -24,6 +27,15 @@ pub struct VectorizerParams {
     pub block_scales: [f32; N_BLOCKS],
     /// Multiplies standardised surface features.
     pub surface_scale: f32,
+    /// Multiplies standardised features of tool definitions.
+    pub tool_scale: f32,
+}
+
+impl VectorizerParams {
+    /// What multiplies a standardised surface feature.
+    pub fn scale(&self, feature: usize) -> f32 {
+        if feature < N_PLAIN { self.surface_scale } else { self.tool_scale }
+    }
 }
 
 /// Which n-grams count how much, learned from training requests.
@@ -37,7 +49,7 @@ pub struct Vectorizer {
     pub idf: Vec<f32>,
     /// `[N_SURFACE]`.
     pub surface_mean: Vec<f32>,
-    /// `[N_SURFACE]`: `surface_scale / standard deviation`; 0 where nothing varies.
+    /// `[N_SURFACE]`: scale over standard deviation; 0 where nothing varies.
     pub surface_scale: Vec<f32>,
     /// `[N_BUCKETS]`: column of a bucket, or `u32::MAX`.
     column_of: Vec<u32>,
@@ -62,7 +74,7 @@ impl Vectorizer {
                 idf.push(((1.0 + n) / (1.0 + df as f32)).ln() + 1.0);
             }
         }
-        let (surface_mean, surface_scale) = surface_moments(rows, params.surface_scale);
+        let (surface_mean, surface_scale) = surface_moments(rows, params);
         Self { params, buckets, idf, surface_mean, surface_scale, column_of }
     }
 
@@ -74,6 +86,12 @@ impl Vectorizer {
     /// All columns.
     pub fn n_columns(&self) -> usize {
         self.buckets.len() + N_SURFACE + 1
+    }
+
+    /// A surface feature, standardised and cut as the router will.
+    pub fn standard(&self, i: usize, feature: f32) -> f32 {
+        let scaled = (feature - self.surface_mean[i]) * self.surface_scale[i];
+        (scaled / self.params.scale(i)).clamp(-SURFACE_CLIP, SURFACE_CLIP)
     }
 
     /// One request as `(column, value)`, ordered by column.
@@ -96,16 +114,14 @@ impl Vectorizer {
         }
         let first = self.n_grams() as u32;
         for (i, feature) in raw.surface.iter().enumerate() {
-            let value = (feature - self.surface_mean[i]) * self.surface_scale[i];
-            let clip = SURFACE_CLIP * self.params.surface_scale;
-            row.push((first + i as u32, value.clamp(-clip, clip)));
+            row.push((first + i as u32, self.params.scale(i) * self.standard(i, *feature)));
         }
         row.push((first + N_SURFACE as u32, 1.0));
         row
     }
 }
 
-fn surface_moments(rows: &[&RawFeatures], scale: f32) -> (Vec<f32>, Vec<f32>) {
+fn surface_moments(rows: &[&RawFeatures], params: VectorizerParams) -> (Vec<f32>, Vec<f32>) {
     let n = rows.len().max(1) as f64;
     let column = |i: usize| rows.iter().map(move |row| f64::from(row.surface[i]));
     let mut means = Vec::new();
@@ -117,7 +133,7 @@ fn surface_moments(rows: &[&RawFeatures], scale: f32) -> (Vec<f32>, Vec<f32>) {
         #[expect(clippy::cast_possible_truncation, reason = "features are f32")]
         {
             means.push(mean as f32);
-            scales.push(if deviation > 1e-6 { scale / deviation as f32 } else { 0.0 });
+            scales.push(if deviation > 1e-6 { params.scale(i) / deviation as f32 } else { 0.0 });
         }
     }
     (means, scales)
@@ -244,8 +260,12 @@ mod tests {
 
     use super::*;
 
-    const PARAMS: VectorizerParams =
-        VectorizerParams { min_df: 2, block_scales: [1.0, 0.5, 1.0], surface_scale: 0.1 };
+    const PARAMS: VectorizerParams = VectorizerParams {
+        min_df: 2,
+        block_scales: [1.0, 0.5, 1.0],
+        surface_scale: 0.1,
+        tool_scale: 0.3,
+    };
 
     fn raw(texts: &[&str]) -> Vec<RawFeatures> {
         let mut scratch = FeatureScratch::default();

@@ -7,9 +7,13 @@
 use rayon::prelude::*;
 use router_core::features::RawFeatures;
 
+use crate::components::Basis;
 use crate::design::{Design, Sparse, Vectorizer, VectorizerParams};
 use crate::problem::{Ends, Problem};
 use crate::ridge::{RidgeParams, Targets, solve};
+
+/// The surface feature that is the logarithm of the number of characters.
+pub const LENGTH: usize = 0;
 
 /// Which column of the solution is what: shared, one per model, complexity, one per task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +69,8 @@ pub struct Heads {
     pub vectorizer: Vectorizer,
     /// What was subtracted from the targets.
     pub means: Means,
+    /// Directions between models.
+    pub basis: Basis,
     /// Columns.
     pub layout: Layout,
     /// Per penalty: `[n_columns * width]`.
@@ -84,10 +90,16 @@ pub fn fit(
     let layout = Layout { n_models: problem.n_models(), n_tasks: problem.tasks.len() };
     let (targets, means) = targets(problem, rows, layout);
     let solutions = solve(&design, &targets, ridge);
-    Heads { vectorizer, means, layout, solutions }
+    let basis = Basis::fit(problem, rows, &means.model);
+    Heads { vectorizer, means, basis, layout, solutions }
 }
 
 impl Heads {
+    /// The standardised logarithm of a row's length, cut as the router will.
+    pub fn length(&self, problem: &Problem, row: usize) -> f64 {
+        f64::from(self.vectorizer.standard(LENGTH, problem.raw[row].surface[LENGTH]))
+    }
+
     /// Predicts rows: per penalty `[rows.len() * width]`, centred as the targets were.
     pub fn predict(&self, problem: &Problem, rows: &[usize]) -> Vec<Vec<f32>> {
         let vectors: Vec<_> =

@@ -2,21 +2,26 @@
 //!
 //! The path of a fit: [`problem`] takes requests and outcomes from the data; [`crossfit`] plans
 //! the nested fits; [`heads`] solves all heads at once by [`ridge`] regression on the sparse
-//! [`design`]; [`stack`] chooses penalties and weights on held-out predictions; [`operating`]
+//! [`design`]; [`stack`] chooses penalties and
+//! weights on held-out predictions, apart for each group of [`components`]; [`operating`]
 //! chooses λ; [`build`] puts the router together; [`run`] writes the folder.
 
+pub mod auto;
 pub mod bag;
 pub mod build;
 pub mod calibrate;
+pub mod components;
 pub mod config;
 pub mod costs;
 pub mod crossfit;
 pub mod design;
 pub mod heads;
 pub mod metrics;
+pub mod nonnegative;
 pub mod operating;
 pub mod problem;
 pub mod ridge;
 pub mod run;
 pub mod stack;
 pub mod summary;
+pub mod tasks;

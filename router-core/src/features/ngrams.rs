@@ -1,13 +1,13 @@
 //! N-grams of folded text, hashed into buckets.
 
 /// One round of a multiplicative hash, after Firefox's `FxHash`.
-fn mix(hash: u64, value: u64) -> u64 {
+pub(super) fn mix(hash: u64, value: u64) -> u64 {
     (hash.rotate_left(5) ^ value).wrapping_mul(0x517c_c1b7_2722_0a95)
 }
 
 /// The upper bits of a hash, as one of `n` buckets; `n` is a power of two up to 2^16.
 #[expect(clippy::cast_possible_truncation, reason = "both are below 2^17")]
-fn bucket(hash: u64, n: usize) -> u32 {
+pub(super) fn bucket(hash: u64, n: usize) -> u32 {
     // The last multiplication carries into the upper bits only.
     ((hash >> 48) as u32) & (n as u32 - 1)
 }

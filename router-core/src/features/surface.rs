@@ -1,12 +1,24 @@
 //! Surface features: what a request looks like, whatever its words.
 
+use super::tools::{self, N_TOOL, TOOL_NAMES};
 use crate::request::RequestView;
 
-/// Number of surface features.
-pub const N_SURFACE: usize = 16;
+/// Number of surface features: of the text and the request, then of its tools.
+pub const N_SURFACE: usize = N_PLAIN + N_TOOL;
+
+/// Number of surface features that are not about tools; they come first.
+pub const N_PLAIN: usize = 16;
 
 /// Their names, in order.
-pub const SURFACE_NAMES: [&str; N_SURFACE] = [
+pub const SURFACE_NAMES: [&str; N_SURFACE] = {
+    let mut names = [""; N_SURFACE];
+    let (plain, of_tools) = names.split_at_mut(N_PLAIN);
+    plain.copy_from_slice(&PLAIN_NAMES);
+    of_tools.copy_from_slice(&TOOL_NAMES);
+    names
+};
+
+const PLAIN_NAMES: [&str; N_PLAIN] = [
     "length_chars",
     "length_words",
     "length_lines",
@@ -117,6 +129,16 @@ fn code_marks(text: &str) -> u32 {
 
 /// The features of a request, unscaled: logarithms `ln(1 + n)` of counts, and shares of characters.
 pub fn features(view: &RequestView<'_>) -> [f32; N_SURFACE] {
+    let mut features = [0.0; N_SURFACE];
+    let (plain, of_tools) = features.split_at_mut(N_PLAIN);
+    plain.copy_from_slice(&plain_features(view));
+    if !view.tool_schemas.is_empty() {
+        of_tools.copy_from_slice(&tools::features(view));
+    }
+    features
+}
+
+fn plain_features(view: &RequestView<'_>) -> [f32; N_PLAIN] {
     let counts = count(view.text);
     let log = |n: u32| (n as f32).ln_1p();
     let share = |n: u32| n as f32 / counts.chars.max(1) as f32;

@@ -137,7 +137,7 @@ impl Linear {
             probabilities[a].total_cmp(&probabilities[b]).then(b.cmp(&a))
         })?;
         let label = self.parts.tasks[best].clone();
-        Some(TaskPrediction { label, probability: probabilities[best] })
+        Some(TaskPrediction { label: Some(label), probability: probabilities[best] })
     }
 }
 

@@ -1,0 +1,91 @@
+//! Tasks in a stack: how sharply they are told apart, and what each is worth.
+
+use super::{HeldOut, Stack, each};
+use crate::heads::{Layout, Means, mean, shared};
+use crate::problem::Problem;
+
+/// Rows that count as much as the prior of a task's mean deviation.
+const TASK_PRIOR_ROWS: f64 = 5.0;
+
+/// How sharp a softmax over task scores may be.
+const SHARPNESS: [f64; 6] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
+
+/// Mean deviation of each model in each task, shrunk towards 0: `[n_tasks * n_models]`.
+pub fn task_deviations(problem: &Problem, rows: &[usize], means: &Means) -> Vec<f64> {
+    let m = problem.n_models();
+    let mut sums = vec![0.0; problem.tasks.len() * m];
+    let mut counts = vec![TASK_PRIOR_ROWS; sums.len()];
+    for &row in rows {
+        let (Some(task), Some(shared)) = (problem.task[row], shared(problem, row, &means.model))
+        else {
+            continue;
+        };
+        for (j, mean) in means.model.iter().enumerate() {
+            if let Some(quality) = problem.cell(row, j).quality {
+                sums[task * m + j] += f64::from(quality) - mean - shared;
+                counts[task * m + j] += 1.0;
+            }
+        }
+    }
+    sums.iter().zip(counts).map(|(sum, n)| sum / n).collect()
+}
+
+/// Softmax of task scores with shares added back.
+pub fn task_probabilities(scores: &[f32], shares: &[f64], sharpness: f64) -> Vec<f64> {
+    let logits: Vec<f64> =
+        scores.iter().zip(shares).map(|(s, share)| sharpness * (f64::from(*s) + share)).collect();
+    let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> = logits.iter().map(|logit| (logit - highest).exp()).collect();
+    let total: f64 = weights.iter().sum();
+    weights.iter().map(|weight| weight / total).collect()
+}
+
+/// The penalty and the sharpness of least log loss.
+pub(super) fn choose(
+    problem: &Problem,
+    held: &[HeldOut],
+    layout: Layout,
+    n: usize,
+) -> (usize, f64) {
+    let mut best = (0, 1.0, f64::INFINITY);
+    if layout.n_tasks == 0 {
+        return (best.0, best.1);
+    }
+    for penalty in 0..n {
+        for sharpness in SHARPNESS {
+            let losses = each(held).filter_map(|seen| {
+                let label = problem.task[seen.row]?;
+                let outputs = seen.outputs(penalty, layout.width());
+                let scores = &outputs[layout.task(0)..][..layout.n_tasks];
+                let p = task_probabilities(scores, &seen.held.means.task, sharpness);
+                Some(-p[label].max(1e-12).ln())
+            });
+            let loss = mean(losses);
+            if loss < best.2 {
+                best = (penalty, sharpness, loss);
+            }
+        }
+    }
+    (best.0, best.1)
+}
+
+impl Stack {
+    /// Share of held-out rows whose most likely task is the labelled one; `None` without labels.
+    pub fn task_accuracy(
+        &self,
+        problem: &Problem,
+        held: &[HeldOut],
+        layout: Layout,
+    ) -> Option<f64> {
+        let hits = each(held).filter_map(|seen| {
+            let label = problem.task[seen.row]?;
+            let outputs = seen.outputs(self.task_penalty, layout.width());
+            let scores = &outputs[layout.task(0)..][..layout.n_tasks];
+            let p = task_probabilities(scores, &seen.held.means.task, 1.0);
+            let best = (0..p.len()).max_by(|&a, &b| p[a].total_cmp(&p[b]))?;
+            Some(f64::from(u8::from(best == label)))
+        });
+        let hits: Vec<f64> = hits.collect();
+        (!hits.is_empty()).then(|| mean(hits.into_iter()))
+    }
+}
