@@ -22,7 +22,7 @@ use trainer::config::Config;
 use trainer::costs;
 use trainer::heads::{self, Heads, mean, shared};
 use trainer::problem::Problem;
-use trainer::stack::{HeldOut, Stack, task_probabilities};
+use trainer::stack::{HeldOut, Sources, Stack, task_probabilities};
 
 /// Options that are not parameters of the bag.
 const OTHERS: [&str; 3] = ["models", "test", "tune"];
@@ -165,7 +165,12 @@ fn fold(problem: &Problem, params: &BagParams, test: i32, is_tuning: bool) -> Fi
     let choosing = folds[(at + 1) % folds.len()];
     let inner = fit(problem, params, |fold| fold != test && fold != choosing);
     let mut chosen_on = predict(problem, &inner, choosing);
-    let stack = Stack::choose(problem, std::slice::from_ref(&chosen_on.held), inner.heads.layout);
+    let stack = Stack::choose(
+        problem,
+        std::slice::from_ref(&chosen_on.held),
+        inner.heads.layout,
+        Sources::ALL,
+    );
     linear(&mut chosen_on, &stack, &inner);
     let weights = choose(problem, &chosen_on);
     for (network, curve) in inner.bag.curves.iter().enumerate() {

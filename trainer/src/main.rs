@@ -27,7 +27,7 @@ enum Command {
     /// Fits a router, chooses its operating points, and writes a run folder.
     Fit(Box<FitArgs>),
     /// Fits a task classifier, a part that any router can carry, and writes a run folder.
-    FitTasks(FitTasks),
+    FitTasks(Box<FitTasks>),
     /// Shows what an artifact says of itself, as JSON.
     Inspect {
         /// A `router.safetensors` or `tasks.safetensors`.

@@ -52,8 +52,7 @@ pub fn export(fit: &BagFit, vectorizer: &Vectorizer, gains: &Gains) -> BagParts 
         scales,
         // Surface features are scaled by the vectorizer for the fit; the router has them unscaled.
         surface_weights: (0..N_SURFACE)
-            .flat_map(|i| row(n_grams + i))
-            .map(|weight| weight * vectorizer.params.surface_scale)
+            .flat_map(|i| row(n_grams + i).map(move |weight| weight * vectorizer.params.scale(i)))
             .collect(),
         hidden_bias: row(n_grams + N_SURFACE).collect(),
         cost_weights: units.clone().flat_map(of_costs).collect(),

@@ -17,7 +17,8 @@ fn world(n: u64) -> (Vec<RequestRow>, Problem) {
 }
 
 fn vectorizer(problem: &Problem, rows: &[usize]) -> Vectorizer {
-    let params = VectorizerParams { min_df: 2, block_scales: [1.0; 3], surface_scale: 0.1 };
+    let params =
+        VectorizerParams { min_df: 2, block_scales: [1.0; 3], surface_scale: 0.1, tool_scale: 0.3 };
     let raw: Vec<_> = rows.iter().map(|row| &problem.raw[*row]).collect();
     Vectorizer::fit(params, &raw)
 }
@@ -30,7 +31,7 @@ fn quick() -> BagParams {
 fn router(vectorizer: &Vectorizer, bag: BagParts, tasks: &[String]) -> Linear {
     let width = bag.bias.len();
     let n = vectorizer.n_grams();
-    let scale = vectorizer.params.surface_scale;
+    let scaled = vectorizer.surface_scale.iter().enumerate();
     Linear::new(LinearParts {
         n_arms: N_MODELS,
         has_complexity: true,
@@ -41,7 +42,7 @@ fn router(vectorizer: &Vectorizer, bag: BagParts, tasks: &[String]) -> Linear {
         weights: vec![0.0; n * width],
         block_scales: vectorizer.params.block_scales.to_vec(),
         surface_mean: vectorizer.surface_mean.clone(),
-        surface_scale: vectorizer.surface_scale.iter().map(|s| s / scale).collect(),
+        surface_scale: scaled.map(|(i, s)| s / vectorizer.params.scale(i)).collect(),
         surface_weights: vec![0.0; N_SURFACE * width],
         bias: vec![0.0; width],
         calibrations: vec![Calibration::identity(); N_MODELS],
