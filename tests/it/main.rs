@@ -15,4 +15,5 @@ mod quickstart;
 mod reproducible;
 mod served;
 mod sim;
+mod simulate;
 mod streaming;

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use trainer::config::{Config, Overrides};
 use trainer::run;
+use trainer::simulate::{self, options::Options};
 
 /// Learns from logged outcomes which model is good enough for which request.
 #[derive(Parser)]
@@ -23,6 +24,8 @@ struct Args {
 enum Command {
     /// Fits a router, chooses its operating points, and writes a run folder.
     Fit(FitArgs),
+    /// Replays an outcome table to policies that learn while they serve.
+    Simulate(Box<Options>),
     /// Shows what an artifact says of itself, as JSON.
     Inspect {
         /// A `router.safetensors`.
@@ -68,6 +71,7 @@ struct FitArgs {
 fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Fit(args) => fit(args),
+        Command::Simulate(options) => simulate(&options),
         Command::Inspect { router } => inspect(&router),
     };
     match result {
@@ -109,6 +113,19 @@ fn fit(args: FitArgs) -> Result<()> {
     run::write(&args.out, &fitted, &config)?;
     output::line(&trainer::summary::text(&fitted.metrics, fitted.folds.len()));
     output::line(&format!("wrote {}", args.out.join("router.safetensors").display()));
+    Ok(())
+}
+
+fn simulate(options: &Options) -> Result<()> {
+    let bar = progress_bar();
+    let simulation = simulate::simulate(options, &|done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    simulate::write(&options.out, &simulation)?;
+    output::line(&simulation.summary());
+    output::line(&format!("wrote {}", options.out.join("simulation.json").display()));
     Ok(())
 }
 
