@@ -5,6 +5,7 @@
 //! [`design`]; [`stack`] chooses penalties and
 //! weights on held-out predictions, apart for each group of [`components`]; [`operating`]
 //! chooses λ; [`build`] puts the router together; [`run`] writes the folder.
+//! [`simulate`] replays a table to policies that go on learning.
 
 pub mod auto;
 pub mod bag;
@@ -22,6 +23,7 @@ pub mod operating;
 pub mod problem;
 pub mod ridge;
 pub mod run;
+pub mod simulate;
 pub mod stack;
 pub mod summary;
 pub mod tasks;

@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use router_core::TaskPart;
 use trainer::config::{Config, Overrides};
 use trainer::run;
+use trainer::simulate::{self, options::Options};
 use trainer::tasks;
 use trainer::tasks::cli::FitTasks;
 
@@ -28,6 +29,8 @@ enum Command {
     Fit(Box<FitArgs>),
     /// Fits a task classifier, a part that any router can carry, and writes a run folder.
     FitTasks(Box<FitTasks>),
+    /// Replays an outcome table to policies that learn while they serve.
+    Simulate(Box<Options>),
     /// Shows what an artifact says of itself, as JSON.
     Inspect {
         /// A `router.safetensors` or `tasks.safetensors`.
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Fit(args) => fit(*args),
         Command::FitTasks(args) => fit_tasks(&args),
+        Command::Simulate(options) => simulate(&options),
         Command::Inspect { router } => inspect(&router),
     };
     match result {
@@ -127,6 +131,19 @@ fn fit(args: FitArgs) -> Result<()> {
     run::write(&args.out, &fitted, &config)?;
     output::line(&trainer::summary::text(&fitted.metrics, fitted.folds.len()));
     output::line(&format!("wrote {}", args.out.join("router.safetensors").display()));
+    Ok(())
+}
+
+fn simulate(options: &Options) -> Result<()> {
+    let bar = progress_bar();
+    let simulation = simulate::simulate(options, &|done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    simulate::write(&options.out, &simulation)?;
+    output::line(&simulation.summary());
+    output::line(&format!("wrote {}", options.out.join("simulation.json").display()));
     Ok(())
 }
 
