@@ -10,8 +10,12 @@ use ndarray::Array2;
 use crate::heads::shared;
 use crate::problem::Problem;
 
-/// The first rank of each group after the first; the last group takes the rest.
+/// The first rank of each group after the first, as far as there are [`PER_START`] models for each
+/// rank; the last group takes the rest.
 const STARTS: [usize; 4] = [1, 2, 3, 8];
+
+/// Models per rank that is told apart.
+const PER_START: usize = 4;
 
 /// Complete rows per model below which directions are not told apart.
 const MIN_ROWS_PER_MODEL: usize = 10;
@@ -52,7 +56,7 @@ impl Basis {
         let Ok(found) = moments.eigh_into() else { return Self::WHOLE };
         let (_, vectors) = found.sort_eig_desc();
         let direction = |rank: usize| vectors.column(rank).to_vec();
-        let starts = STARTS.into_iter().filter(|start| *start < m);
+        let starts = STARTS.into_iter().filter(|start| PER_START * *start <= m);
         let bounds: Vec<usize> = std::iter::once(0).chain(starts).chain([m]).collect();
         let groups = bounds.windows(2).map(|w| (w[0]..w[1]).map(direction).collect());
         Self { groups: groups.collect() }
@@ -127,7 +131,7 @@ mod tests {
     fn the_first_direction_is_the_one_in_which_models_differ_most() {
         let rows: Vec<usize> = (0..60).collect();
         let basis = Basis::fit(&problem(60), &rows, &[0.52; 4]);
-        assert_eq!(basis.n_groups(), 4);
+        assert_eq!(basis.n_groups(), 2);
         let along = basis.coordinates(0, &[0.5, 0.5, -0.5, -0.5])[0].abs();
         assert!((along - 1.0).abs() < 1e-3, "{along}");
     }

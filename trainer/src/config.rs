@@ -191,13 +191,17 @@ impl Config {
         parse("target", &self.target)
     }
 
-    /// Which parts of a score to use.
+    /// Which parts of a score to use. The negative control goes without length: what is believed of
+    /// it before any row would rank better than chance.
     ///
     /// # Errors
     ///
     /// If it is not a candidate.
     pub fn predictor(&self) -> Result<Choice, ConfigError> {
-        parse("predictor", &self.predictor)
+        match self.predictor.as_str() {
+            "stack" if self.shuffle_labels => parse("predictor", "ridge+task"),
+            predictor => parse("predictor", predictor),
+        }
     }
 
     /// The selection of models.
