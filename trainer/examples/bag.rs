@@ -5,10 +5,8 @@
 //! cargo run --example bag -- logs.parquet [models=…] [test=4] [hidden=16] [weights.tasks=2] …
 //! ```
 //!
-//! For each test fold of the column `fold`, all that is chosen (penalties and weights of the linear heads, weights of
-//! both parts) is chosen on the next fold by fits that saw neither; then both are fitted on all
-//! other folds and judged on the test fold. `tune=1` judges on the next fold itself, by fits
-//! without the test fold, so that parameters can be chosen without it.
+//! For each test fold of the column `fold`, all that is chosen is chosen on the next fold by fits
+//! that saw neither; then both are judged on the test fold. `tune=1` judges on the next fold itself.
 
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "results, and their time")]
 
