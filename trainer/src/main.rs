@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use trainer::config::{Config, Overrides};
+use trainer::config::{Assume, Config, Overrides};
+use trainer::learn::Learn;
 use trainer::run;
 
 /// Learns from logged outcomes which model is good enough for which request.
@@ -56,6 +57,13 @@ struct FitArgs {
     /// Share of requests that the router draws uniformly, so that its log can be evaluated.
     #[arg(long)]
     exploration: Option<f64>,
+    /// How a log, where one model was drawn per request, is learned from: `dr`, `ips`, `dm`, `mtr`.
+    #[arg(long)]
+    learn: Option<Learn>,
+    /// `fitted`: take a log that records no propensities, and estimate them from the shares of
+    /// models among similar requests. The router is marked, and its figures are only as good.
+    #[arg(long, value_name = "fitted")]
+    assume_propensities: Option<Assume>,
     /// Negative control: outcomes are shuffled among requests before the fit, so that nothing can
     /// be learned. A benchmark of it must show an APGR of 0.5.
     #[arg(long)]
@@ -95,11 +103,13 @@ fn fit(args: FitArgs) -> Result<()> {
         reference: args.reference,
         seed: args.seed,
         exploration: args.exploration,
+        learn: args.learn,
+        assume_propensities: args.assume_propensities,
         shuffle_labels: args.shuffle_labels.then_some(true),
         ..Overrides::default()
     };
     let config = Config::resolve([file, line])?;
-    let opened = datasets::open(&args.logs)?;
+    let opened = run::open(&args.logs, &config)?;
     let bar = progress_bar();
     let fitted = run::fit(opened, &config, &|done, total| {
         bar.set_length(total as u64);

@@ -9,6 +9,7 @@
 //! left out. This is the shrinkage towards task and model means that the weights express, and the
 //! guard against noise.
 
+mod logged;
 mod tasks;
 
 use serde::Serialize;
@@ -70,11 +71,11 @@ pub struct HeldOut {
 }
 
 impl HeldOut {
-    /// Predicts rows that `heads`, fitted on `seen`, did not see.
-    pub fn new(problem: &Problem, heads: &Heads, seen: &[usize], rows: Vec<usize>) -> Self {
+    /// Predicts rows that `heads` did not see.
+    pub fn new(problem: &Problem, heads: &Heads, rows: Vec<usize>) -> Self {
         Self {
             predictions: heads.predict(problem, &rows),
-            task_deviations: task_deviations(problem, seen, &heads.means),
+            task_deviations: heads.task_deviations.clone(),
             means: heads.means.clone(),
             basis: heads.basis.clone(),
             lengths: rows.iter().map(|row| heads.length(problem, *row)).collect(),
@@ -189,7 +190,11 @@ impl Stack {
         };
         let choose = |group: usize| {
             let fit = |penalty| {
-                let mut moments = moments(problem, held, layout, (group, penalty), &task_parts);
+                let mut moments = if problem.drawn.is_empty() {
+                    moments(problem, held, layout, (group, penalty), &task_parts)
+                } else {
+                    logged::moments(problem, held, layout, &stack, (penalty, &task_parts))
+                };
                 moments.believe(&PRIORS);
                 let (weights, error) = moments.solve_among(sources.0);
                 (Component::new(penalty, &weights), error)
@@ -315,8 +320,12 @@ impl Stack {
 fn choose_shared(problem: &Problem, held: &[HeldOut], layout: Layout, n: usize) -> (usize, f64) {
     let pairs = |penalty: usize| {
         each(held).filter_map(move |seen| {
-            let target = shared(problem, seen.row, &seen.held.means.model)?;
-            Some((f64::from(seen.outputs(penalty, layout.width())[Layout::SHARED]), target))
+            let predicted = f64::from(seen.outputs(penalty, layout.width())[Layout::SHARED]);
+            if !problem.drawn.is_empty() {
+                let (_, gap, weight) = logged::gap(problem, &seen)?;
+                return Some((weight * predicted, weight * gap));
+            }
+            Some((predicted, shared(problem, seen.row, &seen.held.means.model)?))
         })
     };
     best_slope(n, pairs)
