@@ -7,8 +7,8 @@
 DATA holds one folder per set with a logs.parquet (`datasets import` makes them). Needs only the
 standard library. A log is N rounds: prompts drawn from the table with replacement, one model each,
 under a known policy. Five fold routers are fitted on it, and each is judged on the prompts of its
-held-out fold, every answer known; so is the router of full information, at the same λ, the one that
-it chose for itself. Utility is quality − λ · cost / cost of the reference model.
+held-out fold, every answer known; so is the router of full information, at the same λ. Utility is
+quality − λ · cost / cost of the best single model, whose λ = 0.1 is the evaluator's for regret.
 Writes learning-curve.json and learning-curve.svg.
 """
 
@@ -42,30 +42,25 @@ def read(path):
 class Bench:
     """One set, with its full-information router."""
 
-    def __init__(self, binaries, logs, models, folder):
+    def __init__(self, binaries, logs, models, lam, folder):
         self.binaries, self.logs, self.models, self.folder = binaries, logs, models, folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.full = folder / "full"
-        fit = [binaries / "trainer", "fit", logs, "--models", models, "--cross-fit", "fold"]
-        if not (self.full / "metrics.json").exists():
-            run([*fit, "--out", self.full])
-        metrics = read(self.full / "metrics.json")
-        self.reference = metrics["reference"]
-        points = {point["name"]: point for point in metrics["operating_points"]}
-        self.lam = points["retention=0.95"]["lambda"]
-        self.at = ["--target", f"lambda={self.lam}", "--reference", self.reference]
-        full = folder / "full-at-lambda"
-        if not (full / "metrics.json").exists():
-            run([*fit, *self.at, "--out", full])
+        self.lam = lam
+        target = ["--target", f"lambda={lam}"]
+        full = folder / "full"
+        run([
+            binaries / "trainer", "fit", logs, "--models", models, "--cross-fit", "fold", *target,
+            "--out", full,
+        ])
+        self.reference = read(full / "metrics.json")["reference"]
+        self.at = [*target, "--reference", self.reference]
         report = self.judge(full)
         self.costs = {model["id"]: model for model in report["models"]}
         self.utility_full = self.utility(report["routers"][0]["metrics"])
-        names = {policy["name"]: policy["metrics"] for policy in report["baselines"]}
         self.single = max(
             model["quality"] - self.lam * model["cost_usd"] / self.costs[self.reference]["cost_usd"]
             for model in report["models"]
         )
-        self.baselines = sorted(names)
 
     def judge(self, router):
         out = self.folder / "report"
@@ -166,6 +161,7 @@ def main():
     parser.add_argument("--rounds", default="300,1000,3000,10000,30000")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--policy", default="uniform", help="as in `datasets simulate --log`")
+    parser.add_argument("--lambda", dest="lam", type=float, default=0.1)
     parser.add_argument("--learn", help="as in `trainer fit --learn`")
     args = parser.parse_args()
     unknown = set(args.sets) - set(SETS)
@@ -178,7 +174,7 @@ def main():
     results = []
     print("| set | rounds | utility of full information, per seed | mean |\n| --- | --- | --- | --- |")
     for name in args.sets or SETS:
-        bench = Bench(binaries, args.data / name / "logs.parquet", SETS[name], args.out / name)
+        bench = Bench(binaries, args.data / name / "logs.parquet", SETS[name], args.lam, args.out / name)
         result = {
             "set": name,
             "policy": args.policy,
