@@ -76,12 +76,14 @@ pub fn open(paths: &[PathBuf], config: &Config) -> Result<Opened> {
     if config.assume_propensities.is_some() {
         return Ok(datasets::open_choices(paths)?);
     }
-    datasets::open(paths).map_err(|error| match error {
-        DatasetError::Neither(_) => anyhow!(
+    datasets::open(paths).map_err(|error| {
+        if !matches!(error, DatasetError::Neither(_)) {
+            return error.into();
+        }
+        anyhow!(
             "{error}; --assume-propensities fitted estimates them from the shares of models among \
              similar requests, and marks the router"
-        ),
-        error => error.into(),
+        )
     })
 }
 
@@ -192,15 +194,14 @@ fn select(data: Dataset, config: &Config) -> Result<Dataset> {
 
 /// A log without propensities with fitted ones, if that is assumed; and whether it was.
 fn with_propensities(data: Dataset, config: &Config, folds: Option<Folds>) -> (Dataset, bool) {
+    let is_assumed = config.assume_propensities == Some(Assume::Fitted);
     match data {
-        Dataset::Table(table)
-            if config.assume_propensities == Some(Assume::Fitted) && is_choices(&table) =>
-        {
+        Dataset::Table(table) if is_assumed && is_choices(&table) => {
             let requests: Vec<&RequestRow> = table.requests.iter().collect();
             let folds = folds.unwrap_or_else(|| default_folds(&requests));
             (Dataset::Log(fit_choices(table, folds)), true)
         }
-        data => (data, false),
+        data @ (Dataset::Table(_) | Dataset::Log(_)) => (data, false),
     }
 }
 

@@ -10,6 +10,7 @@
 //! guard against noise.
 
 mod logged;
+mod slope;
 mod tasks;
 
 use serde::Serialize;
@@ -19,6 +20,7 @@ use crate::heads::{Heads, Layout, Means, mean, shared};
 use crate::nonnegative::{Moments, Prior};
 use crate::problem::Problem;
 
+use slope::best_slope;
 pub use tasks::{task_deviations, task_probabilities};
 
 /// Which parts of a score may have a weight.
@@ -340,28 +342,6 @@ fn choose_complexity(problem: &Problem, held: &[HeldOut], layout: Layout, n: usi
         })
     };
     best_slope(n, pairs).0
-}
-
-/// The penalty whose prediction, times its best slope in [0, 1.5], has the smallest error.
-fn best_slope<I: Iterator<Item = (f64, f64)>>(
-    n: usize,
-    pairs: impl Fn(usize) -> I,
-) -> (usize, f64) {
-    let mut best = (0, 0.0, f64::INFINITY);
-    for penalty in 0..n {
-        let (mut xx, mut xy, mut yy) = (0.0, 0.0, 0.0);
-        for (x, y) in pairs(penalty) {
-            xx += x * x;
-            xy += x * y;
-            yy += y * y;
-        }
-        let slope = if xx > 0.0 { (xy / xx).clamp(0.0, 1.5) } else { 0.0 };
-        let error = yy - 2.0 * slope * xy + slope * slope * xx;
-        if error < best.2 {
-            best = (penalty, slope, error);
-        }
-    }
-    (best.0, best.1)
 }
 
 /// The deviations among the outputs of a row.
