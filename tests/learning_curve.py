@@ -56,7 +56,8 @@ class Bench:
         self.at = [*target, "--reference", self.reference]
         report = self.judge(full)
         self.costs = {model["id"]: model for model in report["models"]}
-        self.utility_full = self.utility(report["routers"][0]["metrics"])
+        self.quality = self.costs[self.reference]["quality"]
+        self.utility_full = self.utility(report)
         self.single = max(
             model["quality"] - self.lam * model["cost_usd"] / self.costs[self.reference]["cost_usd"]
             for model in report["models"]
@@ -70,9 +71,9 @@ class Bench:
         ])
         return read(out / "report.json")
 
-    def utility(self, metrics):
-        cost = self.costs[self.reference]["cost_usd"]
-        return metrics["quality"]["value"] - self.lam * metrics["cost"]["value"] / cost
+    def utility(self, report):
+        point = report["routers"][0]["validated"]["balanced"]
+        return point["retention"]["value"] * self.quality - self.lam * point["cost_ratio"]["value"]
 
     def learned(self, n_rounds, seed, policy, more):
         """Ratio of utilities of a router that learned from a log."""
@@ -86,8 +87,7 @@ class Bench:
             self.binaries / "trainer", "fit", log, "--cross-fit", "fold", *self.at, *more,
             "--out", router,
         ])
-        metrics = self.judge(router)["routers"][0]["metrics"]
-        return self.utility(metrics) / self.utility_full
+        return self.utility(self.judge(router)) / self.utility_full
 
 
 def figure(results, path):
