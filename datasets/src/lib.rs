@@ -34,6 +34,7 @@ pub mod error;
 pub mod import;
 pub mod logging;
 pub mod open;
+pub mod prompts;
 pub mod read;
 pub mod schema;
 pub mod select;

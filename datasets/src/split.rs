@@ -77,6 +77,11 @@ pub fn default_group(prompt: &str) -> String {
     hex(&digest.finalize()[..8])
 }
 
+/// The first 16 hex digits of SHA-256 of a text.
+pub fn hash_text(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes())[..8])
+}
+
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a string can always grow");

@@ -187,6 +187,8 @@ pub struct ModelCalibration {
     pub model: String,
     /// Expected calibration error.
     pub ece: f64,
+    /// The ECE to expect of perfect predictions of as many requests.
+    pub ece_floor: f64,
     /// Brier score.
     pub brier: f64,
     /// Binary quality only.

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
-use router_core::testing::random_linear_bytes;
+use router_core::testing::{random_bag_bytes, random_linear_bytes, task_part};
 use router_core::{Ask, RequestView, Router, Scratch, Tier};
 
 /// English-like text: words of a Zipf-like vocabulary, with some numbers and punctuation.
@@ -30,7 +30,16 @@ fn text(n_chars: usize) -> String {
 }
 
 fn decide(c: &mut Criterion) {
-    let router = Router::from_bytes(&random_linear_bytes(16, 8, 1)).expect("valid bytes");
+    let plain = random_linear_bytes(16, 8, 1);
+    let carrying = task_part(1).carried_by(&plain).expect("valid bytes");
+    decide_by(c, "16 models", &plain);
+    decide_by(c, "16 models and tasks", &carrying);
+    decide_by(c, "16 models and bag of 32", &random_bag_bytes(16, 8, 32, 1));
+    decide_by(c, "16 models and bag of 64", &random_bag_bytes(16, 8, 64, 1));
+}
+
+fn decide_by(c: &mut Criterion, name: &str, bytes: &[u8]) {
+    let router = Router::from_bytes(bytes).expect("valid bytes");
     let mut scratch = Scratch::default();
     let mut rng = Pcg64::seed_from_u64(1);
     for n_chars in [200, 500, 2_000, 8_000] {
@@ -38,7 +47,7 @@ fn decide(c: &mut Criterion) {
         let texts: Vec<String> =
             (0..64).map(|i| format!("{i} {}", &text(n_chars + 64)[i..n_chars + i - 3])).collect();
         let mut next = 0;
-        c.bench_function(&format!("decide/16 models/{n_chars} chars"), |b| {
+        c.bench_function(&format!("decide/{name}/{n_chars} chars"), |b| {
             b.iter(|| {
                 next = (next + 1) % texts.len();
                 let view = RequestView::from_text(black_box(&texts[next]));

@@ -1,5 +1,7 @@
 //! Router ⇄ bytes: weights as safetensors, with the manifest as JSON in its metadata.
 
+mod bag;
+
 use std::collections::{BTreeMap, HashMap};
 
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
@@ -9,11 +11,13 @@ use crate::features::{FEATURE_SCHEMA_VERSION, N_BLOCKS, N_SURFACE};
 use crate::manifest::{FORMAT_VERSION, LinearSpec, Manifest, PredictorSpec};
 use crate::objective::Tier;
 use crate::policy::PolicyError;
+use crate::predictor::tasks::TasksError;
+use crate::predictor::tasks::part::{TASKS_MEMBER, TENSOR_PREFIX, TaskPart};
 use crate::predictor::{Constant, CostHead, Linear, LinearError, LinearParts, Predictor};
 use crate::router::Router;
 
 /// The metadata key of the manifest.
-const MANIFEST_KEY: &str = "sextant";
+pub(crate) const MANIFEST_KEY: &str = "sextant";
 
 /// Why bytes are not a router. A message holds its cause, so that there is no source to say it
 /// again.
@@ -41,6 +45,9 @@ pub enum ArtifactError {
     /// Weights of the wrong shape, or not finite.
     #[error("router weights: {0}")]
     Weights(LinearError),
+    /// Task labels or weights that make no classifier.
+    #[error(transparent)]
+    Tasks(#[from] TasksError),
     /// A number of the manifest that is out of range.
     #[error("{0} must be {1}, got {2}")]
     Range(&'static str, &'static str, f64),
@@ -83,6 +90,9 @@ pub fn to_bytes(mut manifest: Manifest, weights: Weights) -> Result<Vec<u8>, Art
             let parts = Linear::new(*parts)?.into_parts();
             manifest.predictor = PredictorSpec::Linear(linear_spec(&parts));
             linear_tensors(&parts, &mut tensors);
+            if let Some(bag) = &parts.bag {
+                bag::write(bag, &mut tensors);
+            }
         }
     }
     let json =
@@ -109,25 +119,40 @@ impl Router {
         let json = header.metadata().as_ref().and_then(|metadata| metadata.get(MANIFEST_KEY));
         let json = json.ok_or_else(|| ArtifactError::Manifest("there is none".to_owned()))?;
         check_versions(json)?;
-        let manifest: Manifest =
-            serde_json::from_str(json).map_err(|e| ArtifactError::Manifest(e.to_string()))?;
+        let (manifest, tasks) = read_manifest(json)?;
         check_ranges(&manifest)?;
         let tensors = SafeTensors::deserialize(bytes)?;
+        let tasks = tasks.map(|tasks| TaskPart::of(tasks, &tensors)).transpose()?;
         let n_arms = manifest.catalog.models().len();
         let predictor: Box<dyn Predictor> = match &manifest.predictor {
             PredictorSpec::Constant(constant) => {
-                refuse_unknown(&tensors, &[])?;
+                refuse_unknown(&tensors, &[], tasks.is_some())?;
                 Box::new(check_constant(constant, n_arms)?)
             }
             PredictorSpec::Linear(spec) => {
-                refuse_unknown(&tensors, &LINEAR_TENSORS)?;
+                let bag: &[&str] = if spec.bag_hidden.is_some() { &bag::TENSORS } else { &[] };
+                refuse_unknown(&tensors, &[&LINEAR_TENSORS, bag].concat(), tasks.is_some())?;
                 Box::new(Linear::new(linear_parts(spec, n_arms, &tensors)?)?)
             }
         };
         let version: String =
             Sha256::digest(bytes).iter().take(8).map(|b| format!("{b:02x}")).collect();
-        Ok(Self::new(manifest, predictor, version)?)
+        let mut router = Self::new(manifest, predictor, version)?;
+        router.tasks = tasks;
+        Ok(router)
     }
+}
+
+/// The manifest, and that of the task classifier that the router carries, if it does.
+fn read_manifest(json: &str) -> Result<(Manifest, Option<serde_json::Value>), ArtifactError> {
+    let broken = |error: serde_json::Error| ArtifactError::Manifest(error.to_string());
+    let mut value: serde_json::Value = serde_json::from_str(json).map_err(broken)?;
+    let tasks = value.as_object_mut().and_then(|members| members.remove(TASKS_MEMBER));
+    let manifest = match tasks {
+        Some(_) => serde_json::from_value(value).map_err(broken)?,
+        None => serde_json::from_str(json).map_err(broken)?,
+    };
+    Ok((manifest, tasks))
 }
 
 /// Versions are read first, so that a newer artifact is named as such and not as a syntax error.
@@ -179,8 +204,14 @@ fn check_constant(constant: &Constant, n_arms: usize) -> Result<Constant, Artifa
     Ok(constant.clone())
 }
 
-fn refuse_unknown(tensors: &SafeTensors<'_>, known: &[&str]) -> Result<(), ArtifactError> {
-    match tensors.names().into_iter().find(|name| !known.contains(name)) {
+fn refuse_unknown(
+    tensors: &SafeTensors<'_>,
+    known: &[&str],
+    has_tasks: bool,
+) -> Result<(), ArtifactError> {
+    let is_known =
+        |name: &str| known.contains(&name) || has_tasks && name.starts_with(TENSOR_PREFIX);
+    match tensors.names().into_iter().find(|name| !is_known(name)) {
         Some(name) => Err(ArtifactError::Tensor(name.to_owned(), "is unknown to this program")),
         None => Ok(()),
     }
@@ -209,6 +240,7 @@ fn linear_spec(parts: &LinearParts) -> LinearSpec {
         complexity_calibration: parts.complexity_calibration.clone(),
         cost_biases: parts.costs.iter().map(|head| head.as_ref().map(|head| head.bias)).collect(),
         latency_ms: parts.latency_ms.clone(),
+        bag_hidden: parts.bag.as_ref().map(|bag| bag.hidden),
     }
 }
 
@@ -283,6 +315,7 @@ fn linear_parts(
             .map(|(bias, weights)| bias.map(|bias| CostHead { bias, weights: weights.to_vec() }))
             .collect(),
         latency_ms: spec.latency_ms.clone(),
+        bag: spec.bag_hidden.map(|hidden| bag::read(hidden, tensors)).transpose()?,
     })
 }
 

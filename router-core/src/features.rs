@@ -7,6 +7,7 @@
 //! here: inverse document frequencies and scales belong to the predictor.
 
 pub mod complexity;
+pub mod layout;
 pub mod ngrams;
 pub mod normalize;
 pub mod surface;

@@ -46,6 +46,7 @@ pub use manifest::{CrossFit, DataSource, FoldKind, Manifest, OperatingPoint, Pro
 pub use objective::{Objective, Tier};
 pub use outcome::{LoggedDecision, Outcome, OutcomeTable, RequestRow, Status};
 pub use policy::{ActionDistribution, Policy, PolicySpec};
+pub use predictor::tasks::part::TaskPart;
 pub use predictor::{Part, Prediction, Predictor, Scratch, TaskPrediction};
 pub use request::RequestView;
 pub use router::Router;

@@ -69,6 +69,10 @@ pub struct LinearSpec {
     pub cost_biases: Vec<Option<f64>>,
     /// `[n_arms]`.
     pub latency_ms: Vec<Option<f64>>,
+    /// Hidden dimensions of the embedding bag, whose weights are tensors named `bag.…`; absent
+    /// without a bag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bag_hidden: Option<usize>,
 }
 
 /// A point of the cost–quality curve.

@@ -1,11 +1,15 @@
 //! What to expect of each model, before it is asked.
 
+pub mod bag;
 pub mod constant;
 pub mod linear;
+mod pass;
+pub mod tasks;
 
 use crate::features::FeatureScratch;
 use crate::request::RequestView;
 
+pub use bag::BagParts;
 pub use constant::Constant;
 pub use linear::{CostHead, Linear, LinearError, LinearParts};
 
@@ -16,14 +20,18 @@ pub struct Scratch {
     pub(crate) counts: Vec<u16>,
     pub(crate) touched: Vec<u32>,
     pub(crate) sums: Vec<f32>,
+    pub(crate) hidden: Vec<f32>,
+    pub(crate) outputs: Vec<f32>,
+    pub(crate) probabilities: Vec<f64>,
+    pub(crate) tasks: tasks::TaskScratch,
 }
 
 /// The kind of task that a request seems to be.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct TaskPrediction {
-    /// The most likely label.
-    pub label: String,
-    /// Its probability, in `[0, 1]`.
+    /// The most likely label; `None` where a task classifier is too unsure to say.
+    pub label: Option<String>,
+    /// The probability that the most likely label is right, in `[0, 1]`.
     pub probability: f64,
 }
 

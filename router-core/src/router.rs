@@ -8,6 +8,7 @@ use crate::explain::Explanation;
 use crate::manifest::Manifest;
 use crate::objective::{Objective, Tier};
 use crate::policy::{Policy, PolicyError};
+use crate::predictor::tasks::part::TaskPart;
 use crate::predictor::{Prediction, Predictor, Scratch};
 use crate::request::RequestView;
 
@@ -19,6 +20,7 @@ const RESERVED_OUTPUT_TOKENS: u64 = 256;
 pub struct Router {
     pub(crate) manifest: Manifest,
     pub(crate) predictor: Box<dyn Predictor>,
+    pub(crate) tasks: Option<TaskPart>,
     policy: Box<dyn Policy>,
     version: String,
 }
@@ -35,7 +37,7 @@ impl Router {
         version: String,
     ) -> Result<Self, PolicyError> {
         let policy = manifest.policy.build(&manifest.catalog)?;
-        Ok(Self { manifest, predictor, policy, version })
+        Ok(Self { manifest, predictor, tasks: None, policy, version })
     }
 
     /// The candidates; an arm is an index into them.
@@ -53,9 +55,19 @@ impl Router {
         &self.version
     }
 
-    /// What to expect of each arm.
+    /// The task classifier that it carries, if any.
+    pub fn tasks(&self) -> Option<&TaskPart> {
+        self.tasks.as_ref()
+    }
+
+    /// What to expect of each arm, and of the request; the task is that of the classifier that the
+    /// router carries, else that of its predictor.
     pub fn predict(&self, view: &RequestView<'_>, scratch: &mut Scratch) -> Prediction {
-        self.predictor.predict(view, scratch)
+        let mut prediction = self.predictor.predict(view, scratch);
+        if let Some(part) = &self.tasks {
+            prediction.task = Some(part.tasks().predict(view, &mut scratch.tasks));
+        }
+        prediction
     }
 
     /// Whether its policy decides without chance, so that its log cannot value another policy.

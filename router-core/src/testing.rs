@@ -12,7 +12,9 @@ use crate::features::{FEATURE_SCHEMA_VERSION, N_BLOCKS, N_BUCKETS, N_SURFACE};
 use crate::manifest::{FORMAT_VERSION, Manifest, PredictorSpec, Provenance};
 use crate::objective::{Objective, Tier};
 use crate::policy::PolicySpec;
-use crate::predictor::{Constant, CostHead, LinearParts};
+use crate::predictor::tasks::part::{TaskPart, TaskProvenance};
+use crate::predictor::tasks::{N_TASK_BLOCKS, N_TASK_BUCKETS, TaskParts, Tasks};
+use crate::predictor::{BagParts, Constant, CostHead, LinearParts};
 use crate::router::Router;
 
 /// A manifest for models of these names, with the cost-aware policy and λ = 0.1 for every tier.
@@ -75,9 +77,23 @@ pub fn two_model_router() -> Router {
 ///
 /// If `n_arms` is 0 or above 100.
 pub fn random_linear_bytes(n_arms: usize, n_tasks: usize, seed: u64) -> Vec<u8> {
-    let names: Vec<String> = (0..n_arms).map(|arm| format!("model-{arm:02}")).collect();
+    bytes_of(random_linear_parts(n_arms, n_tasks, seed))
+}
+
+/// The same with a bag of random weights.
+///
+/// # Panics
+///
+/// If `n_arms` is 0 or above 100, or `hidden` 0 or above 64.
+pub fn random_bag_bytes(n_arms: usize, n_tasks: usize, hidden: usize, seed: u64) -> Vec<u8> {
+    let mut parts = random_linear_parts(n_arms, n_tasks, seed);
+    parts.bag = Some(random_bag_parts(&parts, hidden, seed));
+    bytes_of(parts)
+}
+
+fn bytes_of(parts: LinearParts) -> Vec<u8> {
+    let names: Vec<String> = (0..parts.n_arms).map(|arm| format!("model-{arm:02}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let parts = random_linear_parts(n_arms, n_tasks, seed);
     to_bytes(manifest(&names), Weights::Linear(Box::new(parts))).expect("valid parts")
 }
 
@@ -109,5 +125,50 @@ pub fn random_linear_parts(n_arms: usize, n_tasks: usize, seed: u64) -> LinearPa
             })
             .collect(),
         latency_ms: vec![None; n_arms],
+        bag: None,
     }
+}
+
+/// A bag of random weights for linear heads.
+pub fn random_bag_parts(linear: &LinearParts, hidden: usize, seed: u64) -> BagParts {
+    let mut rng = Pcg64::seed_from_u64(seed);
+    let n = linear.buckets.len();
+    let embeddings = (0..n * hidden).map(|_| rng.random_range(-127..=127i8)).collect();
+    let mut random =
+        |n: usize| (0..n).map(|_| rng.random_range(-0.01..0.01f32)).collect::<Vec<f32>>();
+    BagParts {
+        hidden,
+        embeddings,
+        scales: random(n),
+        surface_weights: random(N_SURFACE * hidden),
+        hidden_bias: random(hidden),
+        weights: random(hidden * linear.width()),
+        bias: random(linear.width()),
+        cost_weights: random(hidden * linear.n_arms),
+        cost_bias: random(linear.n_arms),
+    }
+}
+
+/// A task classifier of 16 labels with random weights, for benchmarks; labels of at least a tenth
+/// of confidence.
+///
+/// # Panics
+///
+/// Never: its parts are valid.
+pub fn task_part(seed: u64) -> TaskPart {
+    let mut rng = Pcg64::seed_from_u64(seed);
+    let parts = TaskParts {
+        labels: (0..16).map(|label| format!("label_{label}")).collect(),
+        heads: (0..44).map(|head| head % 16).collect(),
+        bias: vec![-0.5; 44],
+
+        scales: vec![0.01; N_TASK_BLOCKS * 44],
+        buckets: (0..).step_by(3).take(N_TASK_BUCKETS / 3).collect(),
+        weights: (0..N_TASK_BUCKETS / 3 * 44).map(|_| rng.random_range(-100..=100)).collect(),
+        sharpness: 2.0,
+        confidence: Calibration::identity(),
+        min_confidence: 0.1,
+        tool_label: None,
+    };
+    TaskPart::new(Tasks::new(parts).expect("valid parts"), TaskProvenance::default())
 }

@@ -24,7 +24,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("ndarray", &["trainer", "evaluator"]),
     // The tests read reference results in parquet of other columns than a log's.
     ("polars", &["datasets", "system-tests"]),
-    ("plotters", &["evaluator"]),
+    ("plotters", &["evaluator", "trainer"]),
     ("sqlx", &["server"]),
     ("axum", &["server", "system-tests"]),
     ("reqwest", &["server", "system-tests"]),

@@ -280,7 +280,7 @@ fn paced_bandits_take_the_actions_of_the_reference() {
 }
 
 /// Seeds of the learner's draws.
-const SEEDS: u64 = 4;
+const SEEDS: u64 = 10;
 
 /// What the default learner earns on average over a stream, in expectation over its draws: mean
 /// over seeds, and its standard error.

@@ -15,4 +15,6 @@ mod quickstart;
 mod reproducible;
 mod served;
 mod sim;
+mod simulate;
 mod streaming;
+mod tasks;

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 
 use router_core::features::{FEATURE_SCHEMA_VERSION, N_SURFACE};
 use router_core::manifest::{FORMAT_VERSION, PredictorSpec};
-use router_core::predictor::{Constant, CostHead, LinearParts};
+use router_core::predictor::{Constant, LinearParts};
 use router_core::{
     Calibration, Catalog, CrossFit, DataSource, Manifest, ModelSpec, Objective, PolicySpec,
     Provenance, Tier,
 };
 
+use crate::auto::{self, Candidate, Choice};
 use crate::calibrate::isotonic;
 use crate::costs;
 use crate::heads::{Heads, LENGTH, Layout, mean};
 use crate::metrics;
 use crate::operating::{self, Curve, Held, Reference, Target};
 use crate::problem::{Ends, Problem};
-use crate::stack::{HeldOut, Said, Sources, Stack, gaps};
+use crate::stack::{HeldOut, Said, Stack, gaps};
 
 /// What of a router does not depend on the fold.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Recipe {
     pub target: Target,
     /// Share of requests that the router explores, in `[0, 1]`.
     pub exploration: f64,
+    /// Which parts of a score to use.
+    pub predictor: Choice,
 }
 
 /// A router before it is bytes.
@@ -42,6 +45,8 @@ pub struct Built {
     pub parts: LinearParts,
     /// What was chosen.
     pub stack: Stack,
+    /// What it was chosen from.
+    pub candidates: Vec<Candidate>,
 }
 
 /// Retention targets that every router carries.
@@ -60,16 +65,21 @@ pub fn build(
     recipe: &Recipe,
     cross_fit: Option<CrossFit>,
 ) -> Built {
-    let stack = Stack::choose(problem, held, heads.layout, Sources::ALL);
     let reference = reference(problem, seen);
     let cost_heads = costs::fit(problem, seen, &heads.vectorizer);
+    let with = (&cost_heads[..], reference);
+    let (stack, candidates) = auto::choose(problem, heads, held, with, recipe.predictor);
     let latency_ms = costs::latencies(problem, seen);
-    let mut held_rows = held_rows(problem, heads, held, &stack, &cost_heads);
+    let mut held_rows = auto::held_rows(problem, heads, held, &stack, &cost_heads);
     let guard = operating::guard(problem, &held_rows, reference);
     for held in &mut held_rows {
         held.score[reference.model] += guard;
     }
     let curve = Curve::new(problem, &held_rows, reference);
+    let curve = match recipe.target {
+        Target::CostRatio(goal) => curve.refined(problem, &held_rows, reference, goal),
+        Target::Retention(_) | Target::Lambda(_) => curve,
+    };
     let calibrations = calibrations(problem, &held_rows);
     let complexity = stack.complexities(problem, held, heads.layout);
     let mut metrics = metrics::held_out(problem, &held_rows, &calibrations, reference);
@@ -100,7 +110,7 @@ pub fn build(
     };
     let manifest =
         manifest(problem, recipe, reference, &curve, latency_ms[reference.model], provenance);
-    Built { manifest, parts, stack }
+    Built { manifest, parts, stack, candidates }
 }
 
 /// The models that complexity is about, chosen on some rows: the reference model and the cheapest
@@ -141,24 +151,6 @@ pub fn cheapest(problem: &Problem, rows: &[usize]) -> Option<usize> {
 fn mean_cost(problem: &Problem, rows: &[usize], model: usize) -> Option<f64> {
     let known: Vec<f64> = rows.iter().filter_map(|row| problem.cell(*row, model).cost).collect();
     (!known.is_empty()).then(|| mean(known.into_iter()))
-}
-
-fn held_rows(
-    problem: &Problem,
-    heads: &Heads,
-    held: &[HeldOut],
-    stack: &Stack,
-    cost_heads: &[Option<CostHead>],
-) -> Vec<Held> {
-    let cost = |row: usize| {
-        let features = costs::surface(&heads.vectorizer, problem, row);
-        cost_heads.iter().map(|head| head.as_ref().map(|h| costs::predict(h, &features))).collect()
-    };
-    stack
-        .scores(held, heads.layout)
-        .into_iter()
-        .map(|(row, score)| Held { row, score, cost: cost(row) })
-        .collect()
 }
 
 fn calibrations(problem: &Problem, held: &[Held]) -> Vec<Calibration> {

@@ -3,6 +3,7 @@
 use datasets::{Folds, ModelSelection};
 use serde::{Deserialize, Serialize};
 
+use crate::auto::Choice;
 use crate::crossfit::FitParams;
 use crate::design::VectorizerParams;
 use crate::learn::Learn;
@@ -18,6 +19,7 @@ use crate::ridge::RidgeParams;
 /// | `reference` | best single model | what retention and cost ratios refer to | a model |
 /// | `seed` | `0` | seed of everything random | |
 /// | `cross_fit` | none | `fold` for the column, or a number of folds | `[2, 20]` |
+/// | `predictor` | `"stack"` | parts of a score: `auto`, or one of [`crate::auto::CANDIDATES`] | |
 /// | `exploration` | `0` | share of requests drawn uniformly | `[0, 1]` |
 /// | `penalties` | `[1, 3, 10, 30, 100, 300]` | L2 penalties to choose from | increasing, `(0, ∞)` |
 /// | `iterations` | `12` | conjugate-gradient steps | `[1, 200]` |
@@ -42,6 +44,8 @@ pub struct Config {
     pub cross_fit: Option<String>,
     /// Share of requests drawn uniformly.
     pub exploration: f64,
+    /// Parts of a score, or `auto`.
+    pub predictor: String,
     /// L2 penalties.
     pub penalties: Vec<f64>,
     /// Conjugate-gradient steps.
@@ -97,6 +101,8 @@ pub struct Overrides {
     pub cross_fit: Option<String>,
     /// See [`Config`].
     pub exploration: Option<f64>,
+    /// See [`Config::predictor`].
+    pub predictor: Option<String>,
     /// See [`Config`].
     pub penalties: Option<Vec<f64>>,
     /// See [`Config`].
@@ -152,6 +158,7 @@ impl Default for Config {
             seed: 0,
             cross_fit: None,
             exploration: 0.0,
+            predictor: "stack".to_owned(),
             penalties: vec![1.0, 3.0, 10.0, 30.0, 100.0, 300.0],
             iterations: 12,
             min_df: 2,
@@ -191,6 +198,7 @@ impl Config {
             set(&mut config.target, given.target);
             set(&mut config.seed, given.seed);
             set(&mut config.exploration, given.exploration);
+            set(&mut config.predictor, given.predictor);
             set(&mut config.penalties, given.penalties);
             set(&mut config.iterations, given.iterations);
             set(&mut config.min_df, given.min_df);
@@ -215,6 +223,15 @@ impl Config {
     /// If it cannot be read.
     pub fn target(&self) -> Result<Target, ConfigError> {
         parse("target", &self.target)
+    }
+
+    /// Which parts of a score to use.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a candidate.
+    pub fn predictor(&self) -> Result<Choice, ConfigError> {
+        parse("predictor", &self.predictor)
     }
 
     /// The selection of models.
@@ -255,6 +272,7 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         self.target()?;
         self.selection()?;
+        self.predictor()?;
         self.folds()?;
         if !(0.0..=1.0).contains(&self.exploration) {
             return Err(range("exploration", "in [0, 1]", self.exploration));

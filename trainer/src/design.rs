@@ -192,6 +192,27 @@ impl Sparse {
         self.starts.len() - 1
     }
 
+    /// The entries of a row, ordered by column.
+    pub fn row(&self, row: usize) -> impl Iterator<Item = (u32, f32)> + '_ {
+        self.row_from(row, 0)
+    }
+
+    /// The entries of a row from a column on; its columns must be ordered.
+    pub fn row_from(&self, row: usize, first: u32) -> impl Iterator<Item = (u32, f32)> + '_ {
+        let (start, end) = (self.starts[row], self.starts[row + 1]);
+        let start = start + self.columns[start..end].partition_point(|column| *column < first);
+        (start..end).map(|at| (self.columns[at], self.values[at]))
+    }
+
+    /// `Σ value²` of each column: `[n_columns]`.
+    pub fn energies(&self, n_columns: usize) -> Vec<f32> {
+        let mut energies = vec![0.0f32; n_columns];
+        for (column, value) in self.columns.iter().zip(&self.values) {
+            energies[*column as usize] += value * value;
+        }
+        energies
+    }
+
     /// `self · dense`, row by row in parallel; each row is summed in one order.
     ///
     /// # Shapes

@@ -144,23 +144,15 @@ impl Heads {
     }
 }
 
-/// Fills in the targets of each row, centred; unknown ones have weight 0.
-///
-/// A noisy label counts for less in a model's deviation; what all models share has the noise of
-/// one label at most.
-fn targets(problem: &Problem, rows: &[usize], taught: &Taught, layout: Layout) -> (Targets, Means) {
-    let width = layout.width();
-    let model = taught.means.clone();
-    let mut values = vec![0.0f32; rows.len() * width];
-    let mut weights = vec![0.0f32; rows.len() * width];
-    #[expect(clippy::cast_possible_truncation, reason = "targets and their weights are f32")]
-    let mut set = |at: usize, value: f64, weight: f64| {
-        values[at] = value as f32;
-        weights[at] = weight as f32;
-    };
+/// What the targets of some rows are centered by.
+pub fn means(problem: &Problem, rows: &[usize], layout: Layout) -> Means {
+    centers(problem, rows, layout, model_means(problem, rows))
+}
+
+/// The same, given the mean of each model.
+fn centers(problem: &Problem, rows: &[usize], layout: Layout, model: Vec<f64>) -> Means {
     let ends = crate::build::ends(problem, rows, &model);
-    let complexity: Vec<Option<f64>> = rows.iter().map(|row| problem.hard(*row, ends)).collect();
-    let complexity_mean = mean(complexity.iter().flatten().copied());
+    let complexity = mean(rows.iter().filter_map(|row| problem.hard(*row, ends)));
     let task_share = |task: usize| {
         mean(
             rows.iter()
@@ -168,7 +160,24 @@ fn targets(problem: &Problem, rows: &[usize], taught: &Taught, layout: Layout) -
                 .map(|t| f64::from(u8::from(t == task))),
         )
     };
-    let task: Vec<f64> = (0..layout.n_tasks).map(task_share).collect();
+    let task = (0..layout.n_tasks).map(task_share).collect();
+    Means { model, ends, complexity, task }
+}
+
+/// Fills in the targets of each row, centred; unknown ones have weight 0.
+///
+/// A noisy label counts for less in a model's deviation; what all models share has the noise of
+/// one label at most.
+fn targets(problem: &Problem, rows: &[usize], taught: &Taught, layout: Layout) -> (Targets, Means) {
+    let width = layout.width();
+    let means = centers(problem, rows, layout, taught.means.clone());
+    let mut values = vec![0.0f32; rows.len() * width];
+    let mut weights = vec![0.0f32; rows.len() * width];
+    #[expect(clippy::cast_possible_truncation, reason = "targets and their weights are f32")]
+    let mut set = |at: usize, value: f64, weight: f64| {
+        values[at] = value as f32;
+        weights[at] = weight as f32;
+    };
     for (i, &row) in rows.iter().enumerate() {
         let at = i * width;
         if let Some(shared) = taught.shared(i) {
@@ -179,16 +188,15 @@ fn targets(problem: &Problem, rows: &[usize], taught: &Taught, layout: Layout) -
                 }
             }
         }
-        if let Some(hard) = complexity[i] {
-            set(at + layout.complexity(), hard - complexity_mean, 1.0);
+        if let Some(hard) = problem.hard(row, means.ends) {
+            set(at + layout.complexity(), hard - means.complexity, 1.0);
         }
         if let Some(label) = problem.task[row] {
-            for (t, share) in task.iter().enumerate() {
+            for (t, share) in means.task.iter().enumerate() {
                 set(at + layout.task(t), f64::from(u8::from(t == label)) - share, 1.0);
             }
         }
     }
-    let means = Means { model, ends, complexity: complexity_mean, task };
     (Targets { k: width, values, weights }, means)
 }
 

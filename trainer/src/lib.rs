@@ -5,7 +5,10 @@
 //! [`design`]; [`stack`] chooses penalties and
 //! weights on held-out predictions, apart for each group of [`components`]; [`operating`]
 //! chooses λ; [`build`] puts the router together; [`run`] writes the folder.
+//! [`simulate`] replays a table to policies that go on learning.
 
+pub mod auto;
+pub mod bag;
 pub mod build;
 pub mod calibrate;
 pub mod components;
@@ -24,5 +27,7 @@ pub mod problem;
 pub mod propensity;
 pub mod ridge;
 pub mod run;
+pub mod simulate;
 pub mod stack;
 pub mod summary;
+pub mod tasks;

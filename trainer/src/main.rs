@@ -8,9 +8,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+use router_core::TaskPart;
 use trainer::config::{Assume, Config, Overrides};
 use trainer::learn::Learn;
 use trainer::run;
+use trainer::simulate::{self, options::Options};
+use trainer::tasks;
+use trainer::tasks::cli::FitTasks;
 
 /// Learns from logged outcomes which model is good enough for which request.
 #[derive(Parser)]
@@ -23,10 +27,14 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// Fits a router, chooses its operating points, and writes a run folder.
-    Fit(FitArgs),
+    Fit(Box<FitArgs>),
+    /// Fits a task classifier, a part that any router can carry, and writes a run folder.
+    FitTasks(Box<FitTasks>),
+    /// Replays an outcome table to policies that learn while they serve.
+    Simulate(Box<Options>),
     /// Shows what an artifact says of itself, as JSON.
     Inspect {
-        /// A `router.safetensors`.
+        /// A `router.safetensors` or `tasks.safetensors`.
         router: PathBuf,
     },
 }
@@ -64,10 +72,17 @@ struct FitArgs {
     /// models among similar requests. The router is marked, and its figures are only as good.
     #[arg(long, value_name = "fitted")]
     assume_propensities: Option<Assume>,
+    /// Parts of a score: `auto` (the simplest within one standard error of the best), `means`,
+    /// `length`, `task`, `ridge`, `ridge+task` or `stack`.
+    #[arg(long)]
+    predictor: Option<String>,
     /// Negative control: outcomes are shuffled among requests before the fit, so that nothing can
     /// be learned. A benchmark of it must show an APGR of 0.5.
     #[arg(long)]
     shuffle_labels: bool,
+    /// A `tasks.safetensors` of `fit-tasks` that the routers carry.
+    #[arg(long, value_name = "TASKS")]
+    tasks: Option<PathBuf>,
     /// An experiment file (TOML); the command line overrides it.
     #[arg(long)]
     config: Option<PathBuf>,
@@ -75,7 +90,9 @@ struct FitArgs {
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
-        Command::Fit(args) => fit(args),
+        Command::Fit(args) => fit(*args),
+        Command::FitTasks(args) => fit_tasks(&args),
+        Command::Simulate(options) => simulate(&options),
         Command::Inspect { router } => inspect(&router),
     };
     match result {
@@ -105,28 +122,72 @@ fn fit(args: FitArgs) -> Result<()> {
         exploration: args.exploration,
         learn: args.learn,
         assume_propensities: args.assume_propensities,
+        predictor: args.predictor,
         shuffle_labels: args.shuffle_labels.then_some(true),
         ..Overrides::default()
     };
     let config = Config::resolve([file, line])?;
+    let tasks = args.tasks.as_deref().map(read_tasks).transpose()?;
     let opened = run::open(&args.logs, &config)?;
     let bar = progress_bar();
-    let fitted = run::fit(opened, &config, &|done, total| {
+    let mut fitted = run::fit(opened, &config, &|done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
     })?;
     bar.finish_and_clear();
+    if let Some(part) = &tasks {
+        fitted.carry(part)?;
+    }
     run::write(&args.out, &fitted, &config)?;
     output::line(&trainer::summary::text(&fitted.metrics, fitted.folds.len()));
     output::line(&format!("wrote {}", args.out.join("router.safetensors").display()));
     Ok(())
 }
 
+fn simulate(options: &Options) -> Result<()> {
+    let bar = progress_bar();
+    let simulation = simulate::simulate(options, &|done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    simulate::write(&options.out, &simulation)?;
+    output::line(&simulation.summary());
+    output::line(&format!("wrote {}", options.out.join("simulation.json").display()));
+    Ok(())
+}
+
+fn read_tasks(path: &std::path::Path) -> Result<TaskPart> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    TaskPart::from_bytes(&bytes).with_context(|| format!("in {}", path.display()))
+}
+
+fn fit_tasks(args: &FitTasks) -> Result<()> {
+    let bar = progress_bar();
+    let fitted = tasks::cli::run(args, &|done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    tasks::cli::write(&args.out, &fitted, args.accuracy)?;
+    output::line(&tasks::cli::summary(&fitted));
+    output::line(&format!("wrote {}", args.out.join("tasks.safetensors").display()));
+    Ok(())
+}
+
 fn inspect(path: &std::path::Path) -> Result<()> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    if let Ok(part) = TaskPart::from_bytes(&bytes) {
+        output::line(&serde_json::to_string_pretty(part.manifest())?);
+        return Ok(());
+    }
     let router = router_core::Router::from_bytes(&bytes)
         .with_context(|| format!("in {}", path.display()))?;
-    output::line(&serde_json::to_string_pretty(router.manifest())?);
+    let mut manifest = serde_json::to_value(router.manifest())?;
+    if let Some(part) = router.tasks() {
+        manifest["tasks"] = serde_json::to_value(part.manifest())?;
+    }
+    output::line(&serde_json::to_string_pretty(&manifest)?);
     Ok(())
 }
 

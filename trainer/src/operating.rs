@@ -14,7 +14,7 @@ use crate::problem::Problem;
 pub enum Target {
     /// The cheapest point that keeps this share of the reference model's quality.
     Retention(f64),
-    /// The best point that costs at most this share of the reference model's cost.
+    /// The point that costs this share of the reference model's cost; less if more does not help.
     CostRatio(f64),
     /// This λ.
     Lambda(f64),
@@ -92,6 +92,25 @@ pub struct Curve {
     points: Vec<Point>,
 }
 
+/// Halvings of an interval of λ: far below what one request costs.
+const BISECTIONS: usize = 24;
+
+/// Retention that a cheaper point must add to be preferred to one that spends what it may.
+const COST_SLACK: f64 = 0.005;
+
+impl Point {
+    fn new(problem: &Problem, held: &[Held], reference: Reference, lambda: f64) -> Self {
+        let (best_quality, best_cost) = value(problem, held, &|_| reference.model);
+        let (quality, cost) = value(problem, held, &|held| choose(held, lambda, reference.cost));
+        let ratio = cost.zip(best_cost).map(|(cost, best)| cost / best);
+        Self {
+            lambda,
+            retention: quality / best_quality.max(f64::MIN_POSITIVE),
+            cost_ratio: ratio.filter(|ratio| ratio.is_finite()),
+        }
+    }
+}
+
 /// The model that everything is compared with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reference {
@@ -130,6 +149,32 @@ pub fn guard(problem: &Problem, held: &[Held], reference: Reference) -> f64 {
     good_enough.map_or(0.0, |at| MARGINS[at])
 }
 
+/// `quality − λ · cost / reference cost` of what is chosen at λ for one held-out row: realised on a
+/// table, estimated doubly robustly on a log. `None` where that is not known.
+pub fn row_utility(
+    problem: &Problem,
+    held: &Held,
+    lambda: f64,
+    reference: Reference,
+) -> Option<f64> {
+    let arm = choose(held, lambda, reference.cost);
+    let paid = |cost: Option<f64>| lambda * cost.unwrap_or(0.0) / reference.cost;
+    let Some(drawn) = problem.drawn.get(held.row) else {
+        let cells = || (0..problem.n_models()).map(|model| problem.cell(held.row, model));
+        let is_priced = cells().all(|cell| cell.cost.is_some());
+        if !problem.is_complete(held.row) || !(is_priced || cells().all(|c| c.cost.is_none())) {
+            return None;
+        }
+        let cell = problem.cell(held.row, arm);
+        return Some(f64::from(cell.quality?) - paid(cell.cost));
+    };
+    let cell = problem.cell(held.row, drawn.model);
+    let predicted = |arm: usize| held.score[arm] - paid(held.cost[arm]);
+    let weight = if arm == drawn.model { 1.0 / drawn.propensity } else { 0.0 };
+    let realised = f64::from(cell.quality?) - paid(cell.cost);
+    Some(predicted(arm) + weight * (realised - predicted(drawn.model)))
+}
+
 /// Mean quality and cost of choosing `arm` on held-out rows.
 fn value(problem: &Problem, held: &[Held], arm: &dyn Fn(&Held) -> usize) -> (f64, Option<f64>) {
     if problem.drawn.is_empty() {
@@ -146,21 +191,33 @@ impl Curve {
     /// whose every price is known. On a log each λ is valued by the doubly robust estimate with the
     /// held-out scores as its reward model.
     pub fn new(problem: &Problem, held: &[Held], reference: Reference) -> Self {
-        let (best_quality, best_cost) = value(problem, held, &|_| reference.model);
-        let points = sweep()
-            .into_iter()
-            .map(|lambda| {
-                let (quality, cost) =
-                    value(problem, held, &|held| choose(held, lambda, reference.cost));
-                let ratio = cost.zip(best_cost).map(|(cost, best)| cost / best);
-                Point {
-                    lambda,
-                    retention: quality / best_quality.max(f64::MIN_POSITIVE),
-                    cost_ratio: ratio.filter(|ratio| ratio.is_finite()),
-                }
-            })
-            .collect();
-        Self { points }
+        let points = sweep().into_iter().map(|lambda| Point::new(problem, held, reference, lambda));
+        Self { points: points.collect() }
+    }
+
+    /// Adds points between those of the sweep whose cost is just below `goal`, a share of the
+    /// reference model's: cost falls in steps as λ rises, and this finds the step.
+    #[must_use]
+    pub fn refined(
+        mut self,
+        problem: &Problem,
+        held: &[Held],
+        reference: Reference,
+        goal: f64,
+    ) -> Self {
+        let is_cheap = |point: &Point| point.cost_ratio.is_some_and(|cost| cost <= goal);
+        let first = self.points.iter().position(is_cheap);
+        let Some(first) = first.filter(|first| *first > 0) else { return self };
+        let (mut dear, mut cheap) = (self.points[first - 1].lambda, self.points[first].lambda);
+        let mut between = Vec::new();
+        for _ in 0..BISECTIONS {
+            let point = Point::new(problem, held, reference, 0.5 * (dear + cheap));
+            *if is_cheap(&point) { &mut cheap } else { &mut dear } = point.lambda;
+            between.push(point);
+        }
+        between.sort_by(|a, b| a.lambda.total_cmp(&b.lambda));
+        self.points.splice(first..first, between);
+        self
     }
 
     /// The point for a target. A point of unknown cost is taken for the dearest.
@@ -180,8 +237,11 @@ impl Curve {
                 })
             }
             Target::CostRatio(goal) => {
-                let cheap = self.points.iter().filter(|point| cost(point) <= goal);
-                cheap.max_by(|a, b| a.retention.total_cmp(&b.retention))
+                let cheap = || self.points.iter().filter(|point| cost(point) <= goal);
+                let dearest = cheap().min_by(|a, b| a.lambda.total_cmp(&b.lambda));
+                let best = cheap().max_by(|a, b| a.retention.total_cmp(&b.retention));
+                let is_clear = |(a, b): (&Point, &Point)| a.retention + COST_SLACK < b.retention;
+                if dearest.zip(best).is_some_and(is_clear) { best } else { dearest }
             }
             Target::Lambda(goal) => {
                 let gap = |point: &&Point| (point.lambda - goal).abs();

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use datasets::{Dataset, DatasetError, Folds, Opened, divided_group};
-use router_core::{DataSource, FoldKind, RequestRow, Weights, artifact};
+use router_core::{DataSource, FoldKind, RequestRow, TaskPart, Weights, artifact};
 use serde::Serialize;
 
+use crate::auto::Candidate;
 use crate::build::{Built, Recipe};
 use crate::config::{Assume, Config};
 use crate::crossfit::{cross_fit, n_fits};
@@ -25,6 +26,20 @@ pub struct Fitted {
     pub folds: Vec<(i32, Vec<u8>)>,
     /// Figures on held-out rows.
     pub metrics: Metrics,
+}
+
+impl Fitted {
+    /// Lets all routers carry a task classifier.
+    ///
+    /// # Errors
+    ///
+    /// If the part cannot be put into the bytes of a router.
+    pub fn carry(&mut self, part: &TaskPart) -> Result<()> {
+        for bytes in self.folds.iter_mut().map(|(_, bytes)| bytes).chain([&mut self.all]) {
+            *bytes = part.carried_by(bytes)?;
+        }
+        Ok(())
+    }
 }
 
 /// `metrics.json`.
@@ -47,6 +62,8 @@ pub struct Metrics {
     pub operating_points: Vec<router_core::OperatingPoint>,
     /// What was chosen for the router for all rows.
     pub stack: Stack,
+    /// The predictors that the router for all rows was chosen from, by utility on held-out rows.
+    pub candidates: Vec<Candidate>,
     /// The penalties that `stack` indexes.
     pub penalties: Vec<f64>,
     /// Calibration maps per model, as `(score, expectation)` knots.
@@ -119,6 +136,7 @@ pub fn fit(opened: Opened, config: &Config, progress: Progress<'_>) -> Result<Fi
         seed: config.seed,
         target: config.target()?,
         exploration: config.exploration,
+        predictor: config.predictor()?,
     };
     let n_folds = problem.folds().len();
     let nested = wanted.map(|folds| match folds {
@@ -277,6 +295,7 @@ fn metrics(problem: &Problem, built: &Built, config: &Config) -> Metrics {
         held_out: built.manifest.provenance.metrics.iter().map(describe).collect(),
         operating_points: built.manifest.operating_points.clone(),
         stack: built.stack.clone(),
+        candidates: built.candidates.clone(),
         penalties: config.penalties.clone(),
         reliability: names.zip(maps).collect(),
     }

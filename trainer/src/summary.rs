@@ -33,6 +33,18 @@ pub fn text(metrics: &Metrics, n_fold_routers: usize) -> String {
             cost
         );
     }
+    let _ = writeln!(text, "predictors on held-out rows, by mean utility over several lambda:");
+    let _ = writeln!(text, "  {:<12} {:>9} {:>12}", "parts", "utility", "behind best");
+    for candidate in &metrics.candidates {
+        let _ = writeln!(
+            text,
+            "  {:<12} {:>9.4} {:>12}{}",
+            candidate.name,
+            candidate.utility,
+            format!("{:.4}±{:.4}", candidate.loss, candidate.standard_error),
+            if candidate.chosen { "  taken" } else { "" }
+        );
+    }
     for (name, metric) in &metrics.held_out {
         let _ = writeln!(text, "  {name:<24} {:.4} {}", metric.value, metric.unit);
     }

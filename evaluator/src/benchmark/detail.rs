@@ -49,6 +49,7 @@ pub(super) fn router(report: &mut PolicyReport, panel: &Panel, policy: &Policy) 
         ModelCalibration {
             model: panel.models[j].to_string(),
             ece: model(&all, j),
+            ece_floor: sorted(&all, &|i| quality[i * m + j], &|i| panel.q(i, j)).ece_floor(N_BINS),
             brier: mean(squared_error),
             log_loss: is_binary.then(|| mean(log_loss)),
         }

@@ -71,6 +71,28 @@ impl Sorted {
         let total: f64 = bins.iter().map(|bin| bin.n).sum();
         bins.iter().map(|bin| bin.n / total * (bin.predicted - bin.observed).abs()).sum()
     }
+
+    /// The ECE to expect of perfect predictions with as many requests of the same spread:
+    /// `Σ_b (n_b/N) · √(2 s_b² / (π n_b))`, where `s_b²` is the variance of what was observed in a
+    /// bin. An error of this size says nothing against the predictions.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a bin holds a whole, small number of requests"
+    )]
+    pub fn ece_floor(&self, n_bins: usize) -> f64 {
+        let bins = self.bins(n_bins, |_| 1.0);
+        let mut at = 0;
+        let mut floor = 0.0;
+        for bin in &bins {
+            // Whole requests, so the number is exact.
+            let end = self.observed.len().min(at + bin.n.round() as usize);
+            let squares = self.observed[at..end].iter().map(|y| (y - bin.observed).powi(2));
+            floor += (2.0 * squares.sum::<f64>() / std::f64::consts::PI).sqrt();
+            at = end;
+        }
+        floor / self.observed.len().max(1) as f64
+    }
 }
 
 /// `(prediction − quality)²`, whose mean is the Brier score.
@@ -106,6 +128,24 @@ mod tests {
         let bins = Sorted::new(&values, &values, &ids).bins(5, |_| 1.0);
         let sizes: Vec<f64> = bins.iter().map(|bin| bin.n).collect();
         assert_eq!(sizes, [4.0, 4.0, 3.0, 3.0, 3.0]);
+    }
+
+    #[test]
+    fn perfect_predictions_have_the_error_of_their_floor() {
+        // 3,000 coins that fall as predicted, by a fixed sequence of uniform numbers.
+        let n = 3000;
+        let uniform = |i: usize| (i as f64 * 0.618_033_988_749_895).fract();
+        let noise = |i: usize| ((i * i) as f64 * 0.414_213_562_373_095_1 + 0.3).fract();
+        let predicted: Vec<f64> = (0..n).map(|i| 0.2 + 0.6 * uniform(i)).collect();
+        let observed: Vec<f64> =
+            (0..n).map(|i| f64::from(u8::from(noise(i) < predicted[i]))).collect();
+        let ids = vec![""; n];
+        let sorted = Sorted::new(&predicted, &observed, &ids);
+        let (ece, floor) = (sorted.ece(15, |_| 1.0), sorted.ece_floor(15));
+        // √(2/π · 0.22 / 200) = 0.026; the mean of 15 absolute errors is within half of it.
+        assert!((floor - 0.026).abs() < 0.003, "{floor}");
+        assert!((ece / floor - 1.0).abs() < 0.5, "{ece} {floor}");
+        assert!(Sorted::new(&[0.5; 4], &[1.0; 4], &[""; 4]).ece_floor(2).abs() < 1e-12);
     }
 
     #[test]

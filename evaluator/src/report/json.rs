@@ -120,7 +120,12 @@ pub fn opposite(ratio: Interval) -> Interval {
 
 fn calibrated(calibration: &CalibrationReport) -> Value {
     let model = |model: &super::ModelCalibration| {
-        let mut value = json!({"model": model.model, "ece": model.ece, "brier": model.brier});
+        let mut value = json!({
+            "model": model.model,
+            "ece": model.ece,
+            "ece_floor": model.ece_floor,
+            "brier": model.brier,
+        });
         if let (Some(loss), Some(object)) = (model.log_loss, value.as_object_mut()) {
             object.insert("log_loss".to_owned(), json!(loss));
         }

@@ -90,6 +90,20 @@ impl Learner {
         Ok(Self { params, arms: vec![arm; n_arms], now: 0 })
     }
 
+    /// Replaces what is known of an arm, of as many features: a warm start.
+    ///
+    /// # Errors
+    ///
+    /// If it has another number of features; then nothing changes.
+    pub fn set_arm(&mut self, arm: usize, known: LinearPosterior) -> Result<(), PosteriorError> {
+        let (expected, found) = (self.arms[arm].theta().len(), known.theta().len());
+        if found != expected {
+            return Err(PosteriorError::Dimension { expected, found });
+        }
+        self.arms[arm] = known;
+        Ok(())
+    }
+
     /// What is known of each arm.
     pub fn arms(&self) -> &[LinearPosterior] {
         &self.arms

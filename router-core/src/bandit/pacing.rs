@@ -70,6 +70,12 @@ impl Pacer {
         Ok(Self { params, budget, lambda: 0.0, average: budget })
     }
 
+    /// The same budget with a price that earlier requests taught, cut to `[0, max_price]`.
+    #[must_use]
+    pub fn starting_at(self, lambda: f64) -> Self {
+        Self { lambda: lambda.clamp(0.0, self.params.max_price), ..self }
+    }
+
     /// The price λ of a unit of normalized cost.
     pub fn lambda(&self) -> f64 {
         self.lambda

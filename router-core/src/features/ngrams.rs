@@ -7,7 +7,7 @@ pub(super) fn mix(hash: u64, value: u64) -> u64 {
 
 /// The upper bits of a hash, as one of `n` buckets; `n` is a power of two up to 2^16.
 #[expect(clippy::cast_possible_truncation, reason = "both are below 2^17")]
-fn bucket(hash: u64, n: usize) -> u32 {
+pub(super) fn bucket(hash: u64, n: usize) -> u32 {
     // The last multiplication carries into the upper bits only.
     ((hash >> 48) as u32) & (n as u32 - 1)
 }

@@ -7,9 +7,14 @@
 //! `y = bias + Σ_blocks s_b · Σ_g t_g f_g w_g / ‖t f‖_b + Σ_surface w · clip((x − mean) · scale)`,
 //!
 //! and the score of an arm adds what its inferred task says: `Σ_t p(t) · effect[t][arm]`.
+//!
+//! An embedding [bag](super::bag) may add to every output; its embeddings are columns of the same
+//! rows, so that the pass over the n-grams stays one.
 
 mod run;
 
+use super::bag::{BagParts, MAX_HIDDEN};
+use super::pass::Table;
 use crate::calibration::Calibration;
 use crate::features::{N_BLOCKS, N_BUCKETS, N_SURFACE};
 
@@ -67,6 +72,8 @@ pub struct LinearParts {
     pub costs: Vec<Option<CostHead>>,
     /// `[n_arms]`: mean latency; `None` where unknown.
     pub latency_ms: Vec<Option<f64>>,
+    /// What adds to the outputs.
+    pub bag: Option<BagParts>,
 }
 
 /// Why parts do not make a predictor.
@@ -81,23 +88,29 @@ pub enum LinearError {
     /// Buckets out of range or out of order.
     #[error("bucket {0} is out of order or not below {N_BUCKETS}")]
     Bucket(u32),
+    /// A bag too wide or without any dimension.
+    #[error("bag hidden dimensions must be in [1, {MAX_HIDDEN}], got {0}")]
+    Hidden(usize),
 }
 
 /// The predictor, laid out for speed.
 #[derive(Clone, Debug)]
 pub struct Linear {
     parts: LinearParts,
-    /// Distance between rows: width, rounded up to whole SIMD registers.
-    stride: usize,
-    /// `[N_BUCKETS]`: row of a bucket, or `NO_ROW`.
-    row_of: Vec<u32>,
-    /// `[n_active * stride]`: `idf · weight`.
-    rows: Vec<f32>,
-    /// `[n_active]`: `idf²`.
-    idf_squared: Vec<f32>,
+    /// Weights and, after them, embeddings of each n-gram.
+    table: Table,
 }
 
-const NO_ROW: u32 = u32::MAX;
+/// Checks how many numbers there are, and that they are finite.
+pub(super) fn numbers(name: &'static str, values: &[f32], n: usize) -> Result<(), LinearError> {
+    if values.len() != n {
+        return Err(LinearError::Shape(name, n, values.len()));
+    }
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(at) => Err(LinearError::NotFinite(name, at)),
+        None => Ok(()),
+    }
+}
 
 impl LinearParts {
     /// Number of outputs.
@@ -108,7 +121,7 @@ impl LinearParts {
     fn check(&self) -> Result<(), LinearError> {
         let (n, width) = (self.buckets.len(), self.width());
         let effects = if self.task_effects.is_empty() { 0 } else { self.tasks.len() * self.n_arms };
-        let numbers: [(&'static str, &[f32], usize); 8] = [
+        let all: [(&'static str, &[f32], usize); 8] = [
             ("idf", &self.idf, n),
             ("weights", &self.weights, n * width),
             ("block_scales", &self.block_scales, N_BLOCKS),
@@ -118,14 +131,10 @@ impl LinearParts {
             ("bias", &self.bias, width),
             ("task_effects", &self.task_effects, effects),
         ];
-        for (name, values, expected) in numbers {
-            if values.len() != expected {
-                return Err(LinearError::Shape(name, expected, values.len()));
-            }
-            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-                return Err(LinearError::NotFinite(name, at));
-            }
+        for (name, values, expected) in all {
+            numbers(name, values, expected)?;
         }
+        self.bag.as_ref().map_or(Ok(()), |bag| bag.check(self))?;
         for (name, len) in [
             ("calibrations", self.calibrations.len()),
             ("costs", self.costs.len()),
@@ -165,25 +174,18 @@ impl Linear {
     pub fn new(parts: LinearParts) -> Result<Self, LinearError> {
         parts.check()?;
         let width = parts.width();
-        let stride = width.next_multiple_of(4);
-        let mut row_of = vec![NO_ROW; N_BUCKETS];
-        for (row, &bucket) in parts.buckets.iter().enumerate() {
-            let in_order = row == 0 || parts.buckets[row - 1] < bucket;
-            match row_of.get_mut(bucket as usize) {
-                Some(slot) if in_order => *slot = u32::try_from(row).unwrap_or(NO_ROW),
-                _ => return Err(LinearError::Bucket(bucket)),
+        let hidden = parts.bag.as_ref().map_or(0, |bag| bag.hidden);
+        let fill = |row: usize, to: &mut [f32]| {
+            let (weights, embedding) = to.split_at_mut(width);
+            weights.copy_from_slice(&parts.weights[row * width..][..width]);
+            if let Some(bag) = &parts.bag {
+                bag.write_row(row, embedding);
             }
-        }
-        let mut rows = vec![0.0; parts.buckets.len() * stride];
-        for (row, &idf) in parts.idf.iter().enumerate() {
-            let from = &parts.weights[row * width..(row + 1) * width];
-            let to = &mut rows[row * stride..row * stride + width];
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = idf * from;
-            }
-        }
-        let idf_squared = parts.idf.iter().map(|idf| idf * idf).collect();
-        Ok(Self { parts, stride, row_of, rows, idf_squared })
+        };
+        let table =
+            Table::new(&parts.buckets, &parts.idf, &parts.block_scales, width + hidden, fill)
+                .map_err(LinearError::Bucket)?;
+        Ok(Self { parts, table })
     }
 
     /// What it is made of.

@@ -99,3 +99,18 @@ fn targets_are_read_and_refused() {
         assert!(bad.parse::<Target>().is_err(), "{bad}");
     }
 }
+
+#[test]
+fn a_cost_target_is_spent_to_the_step() {
+    let (problem, mut held) = problem();
+    // Each row gives up the dear model at a λ of its own.
+    for (i, held) in held.iter_mut().enumerate() {
+        held.score[0] = held.score[1] - 0.3 - 0.001 * i as f64;
+    }
+    let curve = Curve::new(&problem, &held, DEAR);
+    let coarse = curve.point(Target::CostRatio(0.5)).cost_ratio.unwrap();
+    let point = curve.refined(&problem, &held, DEAR, 0.5).point(Target::CostRatio(0.5));
+    // 100 rows: a step is 0.0075, and 0.25 + 0.0075·33 = 0.4975 is the last one below 0.5.
+    assert!(coarse < 0.49, "{coarse}");
+    assert!((point.cost_ratio.unwrap() - 0.4975).abs() < 1e-9, "{point:?}");
+}

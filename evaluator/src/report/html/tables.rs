@@ -235,14 +235,15 @@ pub(super) fn tasks(router: &PolicyReport, report: &Report) -> String {
 /// Calibration of each model, folded away.
 pub(super) fn calibration(calibration: &CalibrationReport) -> String {
     let mut html = String::from("<details><summary>Calibration of each model and task</summary>\n");
-    open(&mut html, &["model", "ECE", "Brier", "log-loss"]);
+    open(&mut html, &["model", "ECE", "of perfect predictions", "Brier", "log-loss"]);
     for model in &calibration.models {
         let loss = model.log_loss.map_or_else(|| "–".to_owned(), |loss| format!("{loss:.3}"));
         let _ = writeln!(
             html,
-            "<tr><td>{}</td><td>{:.4}</td><td>{:.4}</td><td>{loss}</td></tr>",
+            "<tr><td>{}</td><td>{:.4}</td><td>{:.4}</td><td>{:.4}</td><td>{loss}</td></tr>",
             escape(&model.model),
             model.ece,
+            model.ece_floor,
             model.brier
         );
     }

@@ -1,24 +1,26 @@
-//! The forward pass: counts, one row per n-gram, heads.
+//! The forward pass: one row per n-gram, bag, heads.
 
-use super::{Linear, NO_ROW, SURFACE_CLIP};
-use crate::features::{Block, N_BLOCKS, N_SURFACE, for_each_gram, surface, term_weight};
+use super::{Linear, SURFACE_CLIP};
+use crate::features::{Block, N_BLOCKS, N_SURFACE, surface};
 use crate::predictor::{Part, Prediction, Predictor, Scratch, TaskPrediction};
 use crate::request::RequestView;
 
 impl Predictor for Linear {
     fn predict(&self, view: &RequestView<'_>, scratch: &mut Scratch) -> Prediction {
-        self.sum_blocks(view, scratch);
+        self.table.sum(view, scratch);
         let surface = self.standardize(view);
-        let outputs = self.outputs(&scratch.sums, &surface);
-        self.heads(&outputs, &surface)
+        self.outputs(scratch, &surface);
+        self.add_bag(scratch, &surface);
+        self.task_probabilities(scratch);
+        self.heads(scratch, &surface)
     }
 
     fn parts(&self, view: &RequestView<'_>, scratch: &mut Scratch) -> Vec<Part> {
-        self.sum_blocks(view, scratch);
+        self.table.sum(view, scratch);
         let surface = self.standardize(view);
         let mut parts = vec![self.part("average_request", |arm| f64::from(self.parts.bias[arm]))];
         for (block, name) in Block::ALL.into_iter().zip(["words", "characters", "tools"]) {
-            let sums = &scratch.sums[block.index() * self.stride..];
+            let sums = &scratch.sums[block.index() * self.table.stride()..];
             parts.push(self.part(name, |arm| f64::from(sums[arm])));
         }
         let width = self.parts.width();
@@ -26,10 +28,17 @@ impl Predictor for Linear {
             let weights = self.parts.surface_weights.iter().skip(arm).step_by(width);
             surface.iter().zip(weights).map(|(x, w)| f64::from(x * w)).sum()
         }));
+        if self.parts.bag.is_some() {
+            scratch.outputs.clear();
+            scratch.outputs.resize(width, 0.0);
+            self.add_bag(scratch, &surface);
+            parts.push(self.part("network", |arm| f64::from(scratch.outputs[arm])));
+        }
         if !self.parts.task_effects.is_empty() {
-            let outputs = self.outputs(&scratch.sums, &surface);
-            let probabilities = self.task_probabilities(&outputs);
-            parts.push(self.part("task", |arm| self.task_effect(&probabilities, arm)));
+            self.outputs(scratch, &surface);
+            self.add_bag(scratch, &surface);
+            self.task_probabilities(scratch);
+            parts.push(self.part("task", |arm| self.task_effect(&scratch.probabilities, arm)));
         }
         parts
     }
@@ -38,47 +47,6 @@ impl Predictor for Linear {
 impl Linear {
     fn part(&self, name: &'static str, adds: impl Fn(usize) -> f64) -> Part {
         Part { name, adds: (0..self.parts.n_arms).map(adds).collect() }
-    }
-
-    /// Leaves in `scratch.sums`, for each block, its scaled contribution to every output:
-    /// `[N_BLOCKS * stride]`.
-    fn sum_blocks(&self, view: &RequestView<'_>, scratch: &mut Scratch) {
-        let Scratch { features, counts, touched, sums } = scratch;
-        if counts.len() < self.idf_squared.len() {
-            counts.resize(self.idf_squared.len(), 0);
-        }
-        touched.clear();
-        for_each_gram(view, features, |bucket| {
-            let row = self.row_of[bucket as usize];
-            if row != NO_ROW {
-                let count = &mut counts[row as usize];
-                if *count == 0 {
-                    touched.push(row);
-                }
-                *count = count.saturating_add(1);
-            }
-        });
-        sums.clear();
-        sums.resize(N_BLOCKS * self.stride, 0.0);
-        let mut squares = [0.0f32; N_BLOCKS];
-        for &row in touched.iter() {
-            let row = row as usize;
-            let term = term_weight(u32::from(std::mem::take(&mut counts[row])));
-            let block = Block::of(self.parts.buckets[row]).index();
-            squares[block] += term * term * self.idf_squared[row];
-            let sums = &mut sums[block * self.stride..][..self.stride];
-            let weights = &self.rows[row * self.stride..][..self.stride];
-            for (sum, weight) in sums.iter_mut().zip(weights) {
-                *sum += term * weight;
-            }
-        }
-        for (block, square) in squares.iter().enumerate() {
-            let scale =
-                if *square > 0.0 { self.parts.block_scales[block] / square.sqrt() } else { 0.0 };
-            for sum in &mut sums[block * self.stride..][..self.stride] {
-                *sum *= scale;
-            }
-        }
     }
 
     fn standardize(&self, view: &RequestView<'_>) -> [f32; N_SURFACE] {
@@ -90,12 +58,14 @@ impl Linear {
         features
     }
 
-    /// `[width]`.
-    fn outputs(&self, sums: &[f32], surface: &[f32; N_SURFACE]) -> Vec<f32> {
+    /// Leaves the linear outputs in `scratch.outputs`: `[width]`.
+    fn outputs(&self, scratch: &mut Scratch, surface: &[f32; N_SURFACE]) {
         let width = self.parts.width();
-        let mut outputs = self.parts.bias.clone();
+        let Scratch { sums, outputs, .. } = scratch;
+        outputs.clear();
+        outputs.extend_from_slice(&self.parts.bias);
         for block in 0..N_BLOCKS {
-            for (output, sum) in outputs.iter_mut().zip(&sums[block * self.stride..]) {
+            for (output, sum) in outputs.iter_mut().zip(&sums[block * self.table.stride()..]) {
                 *output += sum;
             }
         }
@@ -105,18 +75,31 @@ impl Linear {
                 *output += feature * weight;
             }
         }
-        outputs
     }
 
-    fn heads(&self, outputs: &[f32], surface: &[f32; N_SURFACE]) -> Prediction {
+    /// Adds what the bag says to `scratch.outputs`.
+    fn add_bag(&self, scratch: &mut Scratch, surface: &[f32; N_SURFACE]) {
+        let Some(bag) = &self.parts.bag else { return };
+        let Scratch { sums, hidden, outputs, .. } = scratch;
+        let blocks = sums.chunks_exact(self.table.stride());
+        let bags = blocks.map(|block| &block[self.parts.width()..][..bag.hidden]);
+        bag.add_outputs(bags, surface, hidden, outputs);
+    }
+
+    fn heads(&self, scratch: &Scratch, surface: &[f32; N_SURFACE]) -> Prediction {
         let parts = &self.parts;
-        let probabilities = self.task_probabilities(outputs);
+        let Scratch { outputs, probabilities, .. } = scratch;
         let score: Vec<f64> = (0..parts.n_arms)
-            .map(|arm| f64::from(outputs[arm]) + self.task_effect(&probabilities, arm))
+            .map(|arm| f64::from(outputs[arm]) + self.task_effect(probabilities, arm))
             .collect();
         let quality =
             score.iter().zip(&parts.calibrations).map(|(score, map)| map.apply(*score)).collect();
-        let cost = parts.costs.iter().map(|head| head.as_ref().map(|head| head.cost(surface)));
+        let factor = |arm: usize| {
+            parts.bag.as_ref().map_or(1.0, |bag| bag.cost_factor(&scratch.hidden, arm))
+        };
+        let cost = parts.costs.iter().enumerate();
+        let cost =
+            cost.map(|(arm, head)| head.as_ref().map(|head| head.cost(surface) * factor(arm)));
         let complexity = parts
             .has_complexity
             .then(|| parts.complexity_calibration.apply(f64::from(outputs[parts.n_arms])));
@@ -126,21 +109,21 @@ impl Linear {
             cost: cost.collect(),
             latency_ms: parts.latency_ms.clone(),
             complexity,
-            task: self.most_likely_task(&probabilities),
+            task: self.most_likely_task(probabilities),
         }
     }
 
-    /// Softmax of the task outputs; empty without tasks.
-    fn task_probabilities(&self, outputs: &[f32]) -> Vec<f64> {
+    /// Leaves the softmax of the task outputs in `scratch.probabilities`; empty without tasks.
+    fn task_probabilities(&self, scratch: &mut Scratch) {
+        let Scratch { outputs, probabilities, .. } = scratch;
         let first = self.parts.n_arms + usize::from(self.parts.has_complexity);
-        let scores: Vec<f64> = outputs[first..]
-            .iter()
-            .map(|score| f64::from(*score) * self.parts.task_sharpness)
-            .collect();
-        let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let weights: Vec<f64> = scores.iter().map(|score| (score - highest).exp()).collect();
-        let total: f64 = weights.iter().sum();
-        weights.iter().map(|weight| weight / total).collect()
+        let scores = outputs[first..].iter();
+        probabilities.clear();
+        probabilities.extend(scores.map(|score| f64::from(*score) * self.parts.task_sharpness));
+        let highest = probabilities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        probabilities.iter_mut().for_each(|score| *score = (*score - highest).exp());
+        let total: f64 = probabilities.iter().sum();
+        probabilities.iter_mut().for_each(|weight| *weight /= total);
     }
 
     fn task_effect(&self, probabilities: &[f64], arm: usize) -> f64 {
@@ -154,7 +137,7 @@ impl Linear {
             probabilities[a].total_cmp(&probabilities[b]).then(b.cmp(&a))
         })?;
         let label = self.parts.tasks[best].clone();
-        Some(TaskPrediction { label, probability: probabilities[best] })
+        Some(TaskPrediction { label: Some(label), probability: probabilities[best] })
     }
 }
 

@@ -77,7 +77,7 @@ fn tasks_are_a_softmax_and_shift_the_scores_by_their_effects() {
     let prediction = linear.predict(&RequestView::from_text("any"), &mut Scratch::default());
     // Softmax of (0, ln 3) is (1/4, 3/4).
     let task = prediction.task.unwrap();
-    assert_eq!(task.label, "task_1");
+    assert_eq!(task.label.as_deref(), Some("task_1"));
     assert!((task.probability - 0.75).abs() < 1e-6);
     assert!((prediction.score[0] - 0.6).abs() < 1e-6);
     assert!((prediction.score[1] - 0.65).abs() < 1e-6);

@@ -1,0 +1,175 @@
+//! `auto`: which parts of a score to use, by what they are worth on held-out rows.
+//!
+//! Candidates range from means alone to everything. Each is valued by its utility on rows that its
+//! fit did not see; the simplest one whose loss against the best is within one standard error of
+//! that loss is taken.
+
+use serde::Serialize;
+
+use crate::costs;
+use crate::heads::Heads;
+use crate::operating::{self, Held, Reference};
+use crate::problem::Problem;
+use crate::stack::{HeldOut, Sources, Stack};
+use router_core::predictor::CostHead;
+
+/// The candidates, the simplest first.
+pub const CANDIDATES: [(&str, Sources); 6] = [
+    ("means", Sources::MEANS),
+    ("length", Sources::LENGTH),
+    ("task", Sources::TASK),
+    ("ridge", Sources::RIDGE),
+    ("ridge+task", Sources::RIDGE.and(Sources::TASK)),
+    ("stack", Sources::ALL),
+];
+
+/// λ at which candidates are compared: from quality alone to mostly cost.
+const LAMBDAS: [f64; 6] = [0.0, 0.01, 0.03, 0.1, 0.3, 1.0];
+
+/// A line of the table that `auto` chose from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Candidate {
+    /// Its name.
+    pub name: &'static str,
+    /// Mean of `quality − λ · cost / reference cost` over held-out rows and several λ.
+    pub utility: f64,
+    /// Utility of the best candidate less its own.
+    pub loss: f64,
+    /// Standard error of the loss, over rows.
+    pub standard_error: f64,
+    /// Whether it was taken.
+    pub chosen: bool,
+}
+
+/// The predictor to use: named, or `auto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// By the one-standard-error rule.
+    Auto,
+    /// A candidate.
+    Only(usize),
+}
+
+impl std::str::FromStr for Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        let at = CANDIDATES.iter().position(|(name, _)| *name == text);
+        at.map(Self::Only).ok_or_else(|| {
+            let names: Vec<&str> = CANDIDATES.iter().map(|(name, _)| *name).collect();
+            format!("predictor must be auto or one of {}, got {text:?}", names.join(", "))
+        })
+    }
+}
+
+/// Values every candidate on held-out rows and takes one.
+pub fn choose(
+    problem: &Problem,
+    heads: &Heads,
+    held: &[HeldOut],
+    (cost_heads, reference): (&[Option<CostHead>], Reference),
+    choice: Choice,
+) -> (Stack, Vec<Candidate>) {
+    let mut stacks = Vec::new();
+    let mut utilities = Vec::new();
+    for (_, sources) in CANDIDATES {
+        let stack = Stack::choose(problem, held, heads.layout, sources);
+        let rows = held_rows(problem, heads, held, &stack, cost_heads);
+        utilities.push(utilities_of(problem, &rows, reference));
+        stacks.push(stack);
+    }
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let means: Vec<f64> = utilities.iter().map(|values| mean(values)).collect();
+    let best = (0..means.len()).fold(0, |best, at| if means[at] > means[best] { at } else { best });
+    let mut table: Vec<Candidate> = CANDIDATES
+        .iter()
+        .enumerate()
+        .map(|(at, (name, _))| {
+            let losses: Vec<f64> =
+                utilities[best].iter().zip(&utilities[at]).map(|(best, own)| best - own).collect();
+            let (loss, n) = (mean(&losses), losses.len().max(1) as f64);
+            let squares = losses.iter().map(|l| (l - loss) * (l - loss)).sum::<f64>();
+            let standard_error = (squares / f64::max(n - 1.0, 1.0) / n).sqrt();
+            Candidate { name, utility: means[at], loss, standard_error, chosen: false }
+        })
+        .collect();
+    let chosen = match choice {
+        Choice::Only(at) => at,
+        Choice::Auto => simplest(&table).unwrap_or(best),
+    };
+    table[chosen].chosen = true;
+    (stacks.swap_remove(chosen), table)
+}
+
+/// The first candidate whose loss is within its standard error.
+fn simplest(table: &[Candidate]) -> Option<usize> {
+    table.iter().position(|candidate| candidate.loss <= candidate.standard_error)
+}
+
+/// What a stack predicts for held-out rows.
+pub fn held_rows(
+    problem: &Problem,
+    heads: &Heads,
+    held: &[HeldOut],
+    stack: &Stack,
+    cost_heads: &[Option<CostHead>],
+) -> Vec<Held> {
+    let cost = |row: usize| {
+        let features = costs::surface(&heads.vectorizer, problem, row);
+        cost_heads.iter().map(|head| head.as_ref().map(|h| costs::predict(h, &features))).collect()
+    };
+    stack
+        .scores(held, heads.layout)
+        .into_iter()
+        .map(|(row, score)| Held { row, score, cost: cost(row) })
+        .collect()
+}
+
+/// The utility of each row, averaged over λ: on a table the realised one of rows that every model
+/// answered, on a log the doubly robust estimate.
+fn utilities_of(problem: &Problem, held: &[Held], reference: Reference) -> Vec<f64> {
+    held.iter()
+        .filter_map(|held| {
+            let of = |lambda| operating::row_utility(problem, held, lambda, reference);
+            let known: Option<Vec<f64>> = LAMBDAS.into_iter().map(of).collect();
+            known.map(|known| known.iter().sum::<f64>() / LAMBDAS.len() as f64)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(losses: &[(f64, f64)]) -> Vec<Candidate> {
+        let line = |(loss, standard_error): &(f64, f64)| Candidate {
+            name: "candidate",
+            utility: 0.7 - loss,
+            loss: *loss,
+            standard_error: *standard_error,
+            chosen: false,
+        };
+        losses.iter().map(line).collect()
+    }
+
+    #[test]
+    fn the_simplest_candidate_within_a_standard_error_is_taken() {
+        assert_eq!(simplest(&table(&[(0.02, 0.01), (0.004, 0.005), (0.0, 0.0)])), Some(1));
+        assert_eq!(simplest(&table(&[(0.02, 0.01), (0.006, 0.005), (0.0, 0.0)])), Some(2));
+        assert_eq!(simplest(&table(&[(0.001, 0.01), (0.0, 0.0)])), Some(0));
+    }
+
+    #[test]
+    fn a_predictor_is_named_or_refused_with_the_names_there_are() {
+        assert_eq!("auto".parse(), Ok(Choice::Auto));
+        assert_eq!("ridge".parse(), Ok(Choice::Only(3)));
+        let error = "forest".parse::<Choice>().unwrap_err();
+        assert!(
+            error.contains("means, length, task, ridge") && error.contains("forest"),
+            "{error}"
+        );
+    }
+}
