@@ -55,6 +55,8 @@ struct Cell {
 /// Collects rows, each request's text once.
 #[derive(Debug, Default)]
 pub struct Assembler {
+    /// Whether one answer per request is taken for a table that lacks the others.
+    takes_choices: bool,
     file: u32,
     is_log: Option<bool>,
     request_index: HashMap<String, u32>,
@@ -69,6 +71,12 @@ pub struct Assembler {
 }
 
 impl Assembler {
+    /// One that takes rows with one answer per request and no propensity for a table that lacks
+    /// the other answers.
+    pub fn of_choices() -> Self {
+        Self { takes_choices: true, ..Self::default() }
+    }
+
     /// Adds a row.
     ///
     /// # Errors
@@ -138,7 +146,7 @@ impl Assembler {
             return Ok(Dataset::Log(self.decisions));
         }
         let (n_requests, n_models) = (self.requests.len(), self.models.len());
-        if n_models > 1 && self.cells.len() == n_requests {
+        if !self.takes_choices && n_models > 1 && self.cells.len() == n_requests {
             return Err(DatasetError::Neither(format!(
                 "each of {n_requests} requests was answered by one of {n_models} models, and no \
                  propensity is recorded"

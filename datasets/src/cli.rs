@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use datasets::ModelSelection;
 use datasets::import::Format;
 use datasets::logging::LoggingPolicy;
 
@@ -96,6 +97,12 @@ pub(crate) struct SimulateArgs {
     /// Draw from this outcome table instead of the synthetic world; needs --log.
     #[arg(long, value_name = "TABLE", requires = "log", conflicts_with_all = ["requests", "offset", "models", "truth", "catalog"])]
     pub from: Option<PathBuf>,
+    /// Models of that table: names or globs, `!glob` to leave out, `priced`, `complete`, `common`.
+    #[arg(long, requires = "from", value_name = "SELECTION")]
+    pub select: Option<ModelSelection>,
+    /// Draw this many rounds from that table, with replacement, instead of each request once.
+    #[arg(long, requires = "from")]
+    pub rounds: Option<usize>,
     /// Write what is exactly known of the world, as JSON.
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,

@@ -47,7 +47,7 @@ pub mod write;
 
 pub use assemble::Dataset;
 pub use error::{DatasetError, RowError};
-pub use open::{Opened, Source, open};
+pub use open::{Opened, Source, open, open_choices};
 pub use read::{Batch, Batches, rows};
 pub use select::{ModelSelection, SelectError, require_two_models};
 pub use split::{Folds, divided_group, fold_of};

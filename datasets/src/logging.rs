@@ -124,6 +124,27 @@ impl LoggingPolicy {
     }
 }
 
+/// A table of `n_rounds` requests that are drawn from those of `table` with replacement.
+///
+/// A request that is drawn again keeps its group and its fold; `#` and the round follow its id.
+pub fn resample(table: &OutcomeTable, n_rounds: usize, seed: u64) -> OutcomeTable {
+    let mut rng = Pcg64::new(u128::from(seed), 0x7264);
+    let m = table.models.len();
+    let mut sample = OutcomeTable {
+        models: table.models.clone(),
+        requests: Vec::with_capacity(n_rounds),
+        outcomes: Vec::with_capacity(n_rounds * m),
+    };
+    for round in (0..n_rounds).filter(|_| !table.requests.is_empty()) {
+        let row = rng.random_range(0..table.requests.len());
+        let request = &table.requests[row];
+        let request_id = format!("{}#{round}", request.request_id);
+        sample.requests.push(RequestRow { request_id, ..request.clone() });
+        sample.outcomes.extend_from_slice(&table.outcomes[row * m..][..m]);
+    }
+    sample
+}
+
 /// Draws one model for each request of a table; requests without any outcome are left out.
 ///
 /// # Errors
@@ -200,6 +221,22 @@ mod tests {
             // A count of independent draws deviates by at most √(n / 4) = 32.
             assert!((n_nano - expected).abs() < 5.0 * 32.0, "{policy}: {n_nano} {expected}");
         }
+    }
+
+    #[test]
+    fn a_request_that_is_drawn_again_keeps_its_group_and_answers() {
+        let table = crate::testing::table();
+        let sample = resample(&table, 50, 3);
+        assert_eq!((sample.requests.len(), sample.outcomes.len()), (50, 100));
+        let ids: std::collections::BTreeSet<_> =
+            sample.requests.iter().map(|request| &request.request_id).collect();
+        assert_eq!(ids.len(), 50);
+        for (row, request) in sample.requests.iter().enumerate() {
+            let from = table.requests.iter().position(|r| r.prompt == request.prompt).unwrap();
+            assert_eq!(request.group, table.requests[from].group);
+            assert_eq!(sample.outcome(row, 1), table.outcome(from, 1));
+        }
+        assert_eq!(sample, resample(&table, 50, 3));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use datasets::check::check;
 use datasets::import::import;
-use datasets::logging::simulate_log;
+use datasets::logging::{resample, simulate_log};
 use datasets::synthetic::{World, WorldParams};
 use datasets::{Dataset, write};
 use router_core::OutcomeTable;
@@ -46,7 +46,17 @@ fn run_import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
 
 fn run_simulate(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     let table = match &args.from {
-        Some(path) => table_of(path)?,
+        Some(path) => {
+            let table = table_of(path)?;
+            let table = match &args.select {
+                Some(selection) => selection.select(&table)?,
+                None => table,
+            };
+            match args.rounds {
+                Some(n_rounds) => resample(&table, n_rounds, args.seed),
+                None => table,
+            }
+        }
         None => simulated(args)?,
     };
     let data = match &args.log {

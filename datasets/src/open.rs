@@ -38,7 +38,20 @@ pub struct Opened {
 /// If a file cannot be read or lacks a required column, a row is refused, there is no row at all,
 /// or the rows are neither an outcome table nor a log.
 pub fn open(paths: &[PathBuf]) -> Result<Opened, DatasetError> {
-    let mut assembler = Assembler::default();
+    assemble(paths, Assembler::default())
+}
+
+/// The same, but rows that record one model's answer to each request and no propensity, which
+/// [`open()`] refuses, are an outcome table without the other answers.
+///
+/// # Errors
+///
+/// Otherwise as [`open()`].
+pub fn open_choices(paths: &[PathBuf]) -> Result<Opened, DatasetError> {
+    assemble(paths, Assembler::of_choices())
+}
+
+fn assemble(paths: &[PathBuf], mut assembler: Assembler) -> Result<Opened, DatasetError> {
     let mut sources = Vec::new();
     for path in expand(paths)? {
         let batches = rows(&path)?;

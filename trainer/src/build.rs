@@ -17,7 +17,7 @@ use crate::heads::{Heads, LENGTH, Layout, mean};
 use crate::metrics;
 use crate::operating::{self, Curve, Held, Reference, Target};
 use crate::problem::{Ends, Problem};
-use crate::stack::{HeldOut, Said, Stack, gaps, task_deviations};
+use crate::stack::{HeldOut, Said, Stack, gaps};
 
 /// What of a router does not depend on the fold.
 #[derive(Clone, Debug)]
@@ -94,7 +94,7 @@ pub fn build(
         complexity_calibration,
         costs: cost_heads,
         latency_ms: latency_ms.clone(),
-        ..linear_parts(problem, heads, seen, &stack)
+        ..linear_parts(problem, heads, &stack)
     };
     parts.bias[reference.model] += narrow(guard);
     let provenance = Provenance {
@@ -164,7 +164,7 @@ fn calibrations(problem: &Problem, held: &[Held]) -> Vec<Calibration> {
 }
 
 /// Solutions of the chosen penalties, weighted and summed into one row of weights per column.
-fn linear_parts(problem: &Problem, heads: &Heads, seen: &[usize], stack: &Stack) -> LinearParts {
+fn linear_parts(problem: &Problem, heads: &Heads, stack: &Stack) -> LinearParts {
     let layout = heads.layout;
     let (m, t) = (layout.n_models, layout.n_tasks);
     let n_grams = heads.vectorizer.n_grams();
@@ -187,8 +187,7 @@ fn linear_parts(problem: &Problem, heads: &Heads, seen: &[usize], stack: &Stack)
     };
     let bias = row(n_grams + N_SURFACE);
     let means = heads.means.model.iter().chain([&heads.means.complexity]).chain(&heads.means.task);
-    let effects = task_deviations(problem, seen, &heads.means);
-    let effects = effects.chunks_exact(m).flat_map(|effects| {
+    let effects = heads.task_deviations.chunks_exact(m).flat_map(|effects| {
         let no_ridge = vec![0.0f32; layout.width()];
         let said = Said { task: effects, length: &nothing };
         stack.deviations(&heads.basis, layout, |_| &no_ridge, said)

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::auto::Choice;
 use crate::crossfit::FitParams;
 use crate::design::VectorizerParams;
+use crate::learn::Learn;
 use crate::operating::Target;
 use crate::ridge::RidgeParams;
 
@@ -26,6 +27,8 @@ use crate::ridge::RidgeParams;
 /// | `block_scales` | `[1, 1, 1]` | length of word, character and tool block | `[0, 100]` |
 /// | `surface_scale` | `0.1` | scale of surface features | `(0, 100]` |
 /// | `tool_scale` | `0.3` | the same for those of tool definitions | `(0, 100]` |
+/// | `learn` | `dr` | how a log is learned from | see [`Learn`] |
+/// | `assume_propensities` | none | `fitted` takes a log without propensities | |
 /// | `shuffle_labels` | `false` | negative control: see [`Problem::shuffle`](crate::problem::Problem::shuffle) | |
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Config {
@@ -55,8 +58,31 @@ pub struct Config {
     pub surface_scale: f32,
     /// Scale of surface features of tool definitions.
     pub tool_scale: f32,
+    /// How a log is learned from.
+    pub learn: Learn,
+    /// What to assume where a log records no propensity; `None` to refuse it.
+    pub assume_propensities: Option<Assume>,
     /// Whether this is the negative control.
     pub shuffle_labels: bool,
+}
+
+/// What to assume where a log records no propensity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Assume {
+    /// Shares of similar requests: see [`crate::propensity`].
+    Fitted,
+}
+
+impl std::str::FromStr for Assume {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "fitted" => Ok(Self::Fitted),
+            _ => Err(format!("assume_propensities must be fitted, got {text:?}")),
+        }
+    }
 }
 
 /// An experiment file, or the command line: whatever is absent keeps its value.
@@ -89,6 +115,10 @@ pub struct Overrides {
     pub surface_scale: Option<f32>,
     /// See [`Config::tool_scale`].
     pub tool_scale: Option<f32>,
+    /// See [`Config`].
+    pub learn: Option<Learn>,
+    /// See [`Config`].
+    pub assume_propensities: Option<Assume>,
     /// See [`Config`].
     pub shuffle_labels: Option<bool>,
 }
@@ -135,6 +165,8 @@ impl Default for Config {
             block_scales: [1.0, 1.0, 1.0],
             surface_scale: 0.1,
             tool_scale: 0.3,
+            learn: Learn::default(),
+            assume_propensities: None,
             shuffle_labels: false,
         }
     }
@@ -173,7 +205,9 @@ impl Config {
             set(&mut config.block_scales, given.block_scales);
             set(&mut config.surface_scale, given.surface_scale);
             set(&mut config.tool_scale, given.tool_scale);
+            set(&mut config.learn, given.learn);
             set(&mut config.shuffle_labels, given.shuffle_labels);
+            config.assume_propensities = given.assume_propensities.or(config.assume_propensities);
             config.models = given.models.or(config.models);
             config.reference = given.reference.or(config.reference);
             config.cross_fit = given.cross_fit.or(config.cross_fit);

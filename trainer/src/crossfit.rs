@@ -67,7 +67,7 @@ pub fn cross_fit(
                 let seen = rows(&|fold| fold != a && fold != b);
                 let heads = fit_rows(&seen);
                 for (test, validation) in [(a, b), (b, a)] {
-                    let held = HeldOut::new(problem, &heads, &seen, rows(&|f| f == validation));
+                    let held = HeldOut::new(problem, &heads, rows(&|f| f == validation));
                     inner.insert((test, validation), held);
                 }
             }
@@ -78,7 +78,7 @@ pub fn cross_fit(
     for &fold in &folds {
         let seen = rows(&|other| other != fold);
         let heads = fit_rows(&seen);
-        outer.push(HeldOut::new(problem, &heads, &seen, rows(&|other| other == fold)));
+        outer.push(HeldOut::new(problem, &heads, rows(&|other| other == fold)));
         if let Some((kind, k)) = nested {
             let validation = folds.iter().filter(|v| **v != fold);
             let held: Vec<HeldOut> = validation.filter_map(|v| inner.remove(&(fold, *v))).collect();

@@ -9,8 +9,10 @@ use router_core::features::RawFeatures;
 
 use crate::components::Basis;
 use crate::design::{Design, Sparse, Vectorizer, VectorizerParams};
+use crate::learn::{self, Taught};
 use crate::problem::{Ends, Problem};
 use crate::ridge::{RidgeParams, Targets, solve};
+use crate::stack::task_deviations;
 
 /// The surface feature that is the logarithm of the number of characters.
 pub const LENGTH: usize = 0;
@@ -75,6 +77,8 @@ pub struct Heads {
     pub layout: Layout,
     /// Per penalty: `[n_columns * width]`.
     pub solutions: Vec<Vec<f32>>,
+    /// `[n_tasks * n_models]`: see [`task_deviations`].
+    pub task_deviations: Vec<f64>,
 }
 
 /// Fits all heads on some rows of a problem.
@@ -84,14 +88,45 @@ pub fn fit(
     vectorizer: VectorizerParams,
     ridge: &RidgeParams,
 ) -> Heads {
+    let taught = if problem.drawn.is_empty() {
+        labels(problem, rows)
+    } else {
+        learn::teach(problem, rows, vectorizer, ridge)
+    };
+    fit_taught(problem, rows, &taught, vectorizer, ridge)
+}
+
+/// Fits all heads on what some rows teach.
+pub fn fit_taught(
+    problem: &Problem,
+    rows: &[usize],
+    taught: &Taught,
+    vectorizer: VectorizerParams,
+    ridge: &RidgeParams,
+) -> Heads {
     let raw: Vec<&RawFeatures> = rows.iter().map(|row| &problem.raw[*row]).collect();
     let vectorizer = Vectorizer::fit(vectorizer, &raw);
     let design = Design::new(&vectorizer, &raw);
     let layout = Layout { n_models: problem.n_models(), n_tasks: problem.tasks.len() };
-    let (targets, means) = targets(problem, rows, layout);
+    let (targets, means) = targets(problem, rows, taught, layout);
     let solutions = solve(&design, &targets, ridge);
     let basis = Basis::fit(problem, rows, &means.model);
-    Heads { vectorizer, means, basis, layout, solutions }
+    let task_deviations = task_deviations(problem, rows, taught);
+    Heads { vectorizer, means, basis, layout, solutions, task_deviations }
+}
+
+/// Every known quality, as it is.
+fn labels(problem: &Problem, rows: &[usize]) -> Taught {
+    let cells = rows
+        .iter()
+        .flat_map(|row| (0..problem.n_models()).map(|model| problem.cell(*row, model).quality));
+    Taught {
+        labels: cells.map(|quality| quality.map(f64::from)).collect(),
+        weights: vec![1.0; rows.len()],
+        means: model_means(problem, rows),
+        noise: 1.0,
+        is_partial: false,
+    }
 }
 
 impl Heads {
@@ -111,7 +146,11 @@ impl Heads {
 
 /// What the targets of some rows are centered by.
 pub fn means(problem: &Problem, rows: &[usize], layout: Layout) -> Means {
-    let model = model_means(problem, rows);
+    centers(problem, rows, layout, model_means(problem, rows))
+}
+
+/// The same, given the mean of each model.
+fn centers(problem: &Problem, rows: &[usize], layout: Layout, model: Vec<f64>) -> Means {
     let ends = crate::build::ends(problem, rows, &model);
     let complexity = mean(rows.iter().filter_map(|row| problem.hard(*row, ends)));
     let task_share = |task: usize| {
@@ -126,32 +165,35 @@ pub fn means(problem: &Problem, rows: &[usize], layout: Layout) -> Means {
 }
 
 /// Fills in the targets of each row, centred; unknown ones have weight 0.
-fn targets(problem: &Problem, rows: &[usize], layout: Layout) -> (Targets, Means) {
+///
+/// A noisy label counts for less in a model's deviation; what all models share has the noise of
+/// one label at most.
+fn targets(problem: &Problem, rows: &[usize], taught: &Taught, layout: Layout) -> (Targets, Means) {
     let width = layout.width();
-    let means = means(problem, rows, layout);
+    let means = centers(problem, rows, layout, taught.means.clone());
     let mut values = vec![0.0f32; rows.len() * width];
     let mut weights = vec![0.0f32; rows.len() * width];
-    let mut set = |at: usize, value: f64| {
-        #[expect(clippy::cast_possible_truncation, reason = "targets are f32")]
-        (values[at] = value as f32);
-        weights[at] = 1.0;
+    #[expect(clippy::cast_possible_truncation, reason = "targets and their weights are f32")]
+    let mut set = |at: usize, value: f64, weight: f64| {
+        values[at] = value as f32;
+        weights[at] = weight as f32;
     };
     for (i, &row) in rows.iter().enumerate() {
         let at = i * width;
-        if let Some(shared) = shared(problem, row, &means.model) {
-            set(at + Layout::SHARED, shared);
-            for (j, mean) in means.model.iter().enumerate() {
-                if let Some(quality) = problem.cell(row, j).quality {
-                    set(at + Layout::model(j), f64::from(quality) - mean - shared);
+        if let Some(shared) = taught.shared(i) {
+            set(at + Layout::SHARED, shared, taught.weights[i]);
+            for j in 0..layout.n_models {
+                if let Some(deviation) = taught.deviation(i, j) {
+                    set(at + Layout::model(j), deviation, taught.weights[i] / taught.noise);
                 }
             }
         }
         if let Some(hard) = problem.hard(row, means.ends) {
-            set(at + layout.complexity(), hard - means.complexity);
+            set(at + layout.complexity(), hard - means.complexity, 1.0);
         }
         if let Some(label) = problem.task[row] {
             for (t, share) in means.task.iter().enumerate() {
-                set(at + layout.task(t), f64::from(u8::from(t == label)) - share);
+                set(at + layout.task(t), f64::from(u8::from(t == label)) - share, 1.0);
             }
         }
     }

@@ -9,7 +9,8 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use router_core::TaskPart;
-use trainer::config::{Config, Overrides};
+use trainer::config::{Assume, Config, Overrides};
+use trainer::learn::Learn;
 use trainer::run;
 use trainer::simulate::{self, options::Options};
 use trainer::tasks;
@@ -64,6 +65,13 @@ struct FitArgs {
     /// Share of requests that the router draws uniformly, so that its log can be evaluated.
     #[arg(long)]
     exploration: Option<f64>,
+    /// How a log, where one model was drawn per request, is learned from: `dr`, `ips`, `dm`, `mtr`.
+    #[arg(long)]
+    learn: Option<Learn>,
+    /// `fitted`: take a log that records no propensities, and estimate them from the shares of
+    /// models among similar requests. The router is marked, and its figures are only as good.
+    #[arg(long, value_name = "fitted")]
+    assume_propensities: Option<Assume>,
     /// Parts of a score: `auto` (the simplest within one standard error of the best), `means`,
     /// `length`, `task`, `ridge`, `ridge+task` or `stack`.
     #[arg(long)]
@@ -112,13 +120,15 @@ fn fit(args: FitArgs) -> Result<()> {
         reference: args.reference,
         seed: args.seed,
         exploration: args.exploration,
+        learn: args.learn,
+        assume_propensities: args.assume_propensities,
         predictor: args.predictor,
         shuffle_labels: args.shuffle_labels.then_some(true),
         ..Overrides::default()
     };
     let config = Config::resolve([file, line])?;
     let tasks = args.tasks.as_deref().map(read_tasks).transpose()?;
-    let opened = datasets::open(&args.logs)?;
+    let opened = run::open(&args.logs, &config)?;
     let bar = progress_bar();
     let mut fitted = run::fit(opened, &config, &|done, total| {
         bar.set_length(total as u64);

@@ -1,5 +1,7 @@
 //! Operating points: λ for a target, chosen on held-out predictions only.
 
+mod logged;
+
 use router_core::OperatingPoint;
 use serde::Serialize;
 
@@ -128,16 +130,19 @@ const MARGIN_SLACK: f64 = 5e-4;
 /// preferred on quality alone.
 ///
 /// Among many models the best-looking one is often only lucky. The margin is the smallest one
-/// whose quality on held-out rows, when cost does not count, is as good as that of any other.
+/// whose quality on held-out rows, when cost does not count, is as good as that of any other; on a
+/// log, up to one standard error of the difference.
 pub fn guard(problem: &Problem, held: &[Held], reference: Reference) -> f64 {
-    let quality = |margin: f64| {
-        let arm = |held: &Held| {
-            let mut guarded = held.clone();
-            guarded.score[reference.model] += margin;
-            choose(&guarded, 0.0, reference.cost)
-        };
-        value(problem, held, &arm).0
+    let arm = |margin: f64, held: &Held| {
+        let mut guarded = held.clone();
+        guarded.score[reference.model] += margin;
+        choose(&guarded, 0.0, reference.cost)
     };
+    if !problem.drawn.is_empty() {
+        let terms = MARGINS.map(|margin| logged::qualities(problem, held, &|h| arm(margin, h)));
+        return MARGINS[logged::first_within_one_error(&terms, MARGIN_SLACK)];
+    }
+    let quality = |margin: f64| value(problem, held, &|held| arm(margin, held)).0;
     let qualities = MARGINS.map(quality);
     let best = qualities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let good_enough = qualities.iter().position(|quality| *quality >= best - MARGIN_SLACK);
@@ -175,7 +180,7 @@ fn value(problem: &Problem, held: &[Held], arm: &dyn Fn(&Held) -> usize) -> (f64
     if problem.drawn.is_empty() {
         value_table(problem, held, arm)
     } else {
-        value_log(problem, held, arm)
+        logged::value(problem, held, arm)
     }
 }
 
@@ -293,27 +298,6 @@ fn value_table(
     let costs: Option<Vec<f64>> = known.map(|(_, cell)| cell.cost).collect();
     let costs = costs.filter(|costs| !costs.is_empty());
     (quality, costs.map(|costs| mean(costs.into_iter())))
-}
-
-fn value_log(problem: &Problem, held: &[Held], arm: &dyn Fn(&Held) -> usize) -> (f64, Option<f64>) {
-    let judged: Vec<(&Held, f64, Option<f64>)> = held
-        .iter()
-        .filter_map(|held| {
-            let drawn = problem.drawn[held.row];
-            let cell = problem.cell(held.row, drawn.model);
-            let chosen = arm(held);
-            let weight = if chosen == drawn.model { 1.0 / drawn.propensity } else { 0.0 };
-            let quality =
-                held.score[chosen] + weight * (f64::from(cell.quality?) - held.score[drawn.model]);
-            let cost = held.cost[chosen].map(|predicted| {
-                let residual = cell.cost.zip(held.cost[drawn.model]).map_or(0.0, |(c, p)| c - p);
-                predicted + weight * residual
-            });
-            Some((held, quality, cost))
-        })
-        .collect();
-    let costs: Option<Vec<f64>> = judged.iter().map(|(_, _, cost)| *cost).collect();
-    (mean(judged.iter().map(|(_, quality, _)| *quality)), costs.map(|c| mean(c.into_iter())))
 }
 
 #[cfg(test)]

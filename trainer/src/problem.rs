@@ -9,6 +9,8 @@ use rayon::prelude::*;
 use router_core::features::{FeatureScratch, RawFeatures, raw_features};
 use router_core::{LoggedDecision, ModelId, OutcomeTable, RequestRow};
 
+use crate::learn::Learn;
+
 /// Labels beyond this many are not learned as tasks: each costs an output in every decision.
 const MAX_TASKS: usize = 64;
 
@@ -28,7 +30,7 @@ pub struct Cell {
 pub struct Drawn {
     /// The model.
     pub model: usize,
-    /// With which probability.
+    /// With which probability, as learning takes it: see [`crate::partial`].
     pub propensity: f64,
 }
 
@@ -53,6 +55,8 @@ pub struct Problem {
     pub fold: Vec<i32>,
     /// `[n]` if the data are a log, else empty.
     pub drawn: Vec<Drawn>,
+    /// How a log is learned from.
+    pub learn: Learn,
     /// The reference model that was asked for; `None` for the best single one of the seen rows.
     pub reference: Option<usize>,
 }

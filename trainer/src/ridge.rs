@@ -240,6 +240,23 @@ mod tests {
     }
 
     #[test]
+    fn a_row_of_weight_w_counts_as_w_rows() {
+        // Weights 1/2, 2, 1, 0: XᵀDX = [[2.5, 4], [4, 9]], XᵀDy = [4.5, 11].
+        let values = vec![1.0, 2.0, 3.0, 5.0];
+        let targets = Targets { k: 1, values, weights: vec![0.5, 2.0, 1.0, 0.0] };
+        let params = RidgeParams { penalties: vec![0.5, 2.0], n_iterations: 4 };
+        for (penalty, solution) in params.penalties.iter().zip(solve(&design(), &targets, &params))
+        {
+            let (a00, a01, a11) = (2.5 + penalty, 4.0, 9.0 + penalty);
+            let det = a00 * a11 - a01 * a01;
+            let expected = [(4.5 * a11 - a01 * 11.0) / det, (a00 * 11.0 - a01 * 4.5) / det];
+            for (got, expected) in solution.iter().zip(expected) {
+                assert!((f64::from(*got) - expected).abs() < 1e-5, "{penalty}: {got} {expected}");
+            }
+        }
+    }
+
+    #[test]
     fn a_target_without_rows_has_no_weights() {
         let targets = Targets { k: 1, values: vec![0.0; 4], weights: vec![0.0; 4] };
         let params = RidgeParams { penalties: vec![1.0, 2.0], n_iterations: 3 };

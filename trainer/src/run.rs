@@ -1,18 +1,20 @@
 //! From files to a run folder.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
-use datasets::{Dataset, Folds, Opened, divided_group};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use datasets::{Dataset, DatasetError, Folds, Opened, divided_group};
 use router_core::{DataSource, FoldKind, RequestRow, TaskPart, Weights, artifact};
 use serde::Serialize;
 
 use crate::auto::Candidate;
 use crate::build::{Built, Recipe};
-use crate::config::Config;
+use crate::config::{Assume, Config};
 use crate::crossfit::{cross_fit, n_fits};
+use crate::partial::{self, Partial};
 use crate::problem::Problem;
+use crate::propensity::{fit_choices, is_choices};
 use crate::stack::Stack;
 
 /// The bytes of the fitted routers, and what to say of them.
@@ -51,6 +53,9 @@ pub struct Metrics {
     pub models: Vec<String>,
     /// The model that retention refers to.
     pub reference: String,
+    /// What a log was taken for; absent for an outcome table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partial: Option<Partial>,
     /// Held-out figures of the router for all rows.
     pub held_out: BTreeMap<String, Metric>,
     /// Chosen on held-out rows.
@@ -79,18 +84,44 @@ pub struct Metric {
 /// Progress of a fit: `(done, total)`.
 pub type Progress<'a> = &'a dyn Fn(usize, usize);
 
+/// Opens the data of a fit.
+///
+/// # Errors
+///
+/// If they cannot be read, or are a log without propensities and the configuration assumes none.
+pub fn open(paths: &[PathBuf], config: &Config) -> Result<Opened> {
+    if config.assume_propensities.is_some() {
+        return Ok(datasets::open_choices(paths)?);
+    }
+    datasets::open(paths).map_err(|error| {
+        if !matches!(error, DatasetError::Neither(_)) {
+            return error.into();
+        }
+        anyhow!(
+            "{error}; --assume-propensities fitted estimates them from the shares of models among \
+             similar requests, and marks the router"
+        )
+    })
+}
+
 /// Fits routers on opened data.
 ///
 /// # Errors
 ///
 /// If the data cannot support the fit, or the configuration names a model that they lack.
 pub fn fit(opened: Opened, config: &Config, progress: Progress<'_>) -> Result<Fitted> {
-    let data = select(opened.data, config)?;
     let wanted = config.folds()?;
+    let (data, is_fitted) = with_propensities(opened.data, config, wanted);
+    let data = select(data, config)?;
     let requests = requests(&data);
     let folds = wanted.unwrap_or_else(|| default_folds(&requests));
     check_groups(&requests, folds)?;
     let mut problem = Problem::new(&data, folds)?;
+    problem.learn = config.learn;
+    let partial = match &data {
+        Dataset::Log(log) => Some(partial::prepare(&mut problem, log, is_fitted)),
+        Dataset::Table(_) => None,
+    };
     drop(data);
     if config.shuffle_labels {
         problem.shuffle(config.seed);
@@ -101,7 +132,7 @@ pub fn fit(opened: Opened, config: &Config, progress: Progress<'_>) -> Result<Fi
         |s: datasets::Source| DataSource { name: s.name, sha256: s.sha256, n_rows: s.n_rows };
     let recipe = Recipe {
         data: opened.sources.into_iter().map(source).collect(),
-        config: serde_json::to_value(config)?,
+        config: recorded(config, partial.as_ref())?,
         seed: config.seed,
         target: config.target()?,
         exploration: config.exploration,
@@ -122,7 +153,7 @@ pub fn fit(opened: Opened, config: &Config, progress: Progress<'_>) -> Result<Fi
         progress(done.get(), total);
     };
     let fitted = cross_fit(&problem, &config.fit_params(), &recipe, nested, &tick);
-    let metrics = metrics(&problem, &fitted.all, config);
+    let metrics = Metrics { partial, ..metrics(&problem, &fitted.all, config) };
     let folds = fitted.folds.into_iter().map(|(fold, built)| Ok((fold, bytes(built)?)));
     Ok(Fitted { folds: folds.collect::<Result<_>>()?, all: bytes(fitted.all)?, metrics })
 }
@@ -177,6 +208,28 @@ fn select(data: Dataset, config: &Config) -> Result<Dataset> {
         Dataset::Table(table) => Dataset::Table(selection.select(&table)?),
         Dataset::Log(log) => Dataset::Log(selection.select_log(log)?),
     })
+}
+
+/// A log without propensities with fitted ones, if that is assumed; and whether it was.
+fn with_propensities(data: Dataset, config: &Config, folds: Option<Folds>) -> (Dataset, bool) {
+    let is_assumed = config.assume_propensities == Some(Assume::Fitted);
+    match data {
+        Dataset::Table(table) if is_assumed && is_choices(&table) => {
+            let requests: Vec<&RequestRow> = table.requests.iter().collect();
+            let folds = folds.unwrap_or_else(|| default_folds(&requests));
+            (Dataset::Log(fit_choices(table, folds)), true)
+        }
+        data @ (Dataset::Table(_) | Dataset::Log(_)) => (data, false),
+    }
+}
+
+/// The configuration, and whether propensities are logged or fitted.
+fn recorded(config: &Config, partial: Option<&Partial>) -> Result<serde_json::Value> {
+    let mut value = serde_json::to_value(config)?;
+    if let (Some(partial), Some(map)) = (partial, value.as_object_mut()) {
+        map.insert("propensities".to_owned(), serde_json::to_value(partial.propensities)?);
+    }
+    Ok(value)
 }
 
 fn requests(data: &Dataset) -> Vec<&RequestRow> {
@@ -237,6 +290,7 @@ fn metrics(problem: &Problem, built: &Built, config: &Config) -> Metrics {
         n_requests: problem.n_requests(),
         shuffle_labels: config.shuffle_labels,
         models: names.clone().collect(),
+        partial: None,
         reference: built.manifest.provenance.reference.to_string(),
         held_out: built.manifest.provenance.metrics.iter().map(describe).collect(),
         operating_points: built.manifest.operating_points.clone(),

@@ -9,6 +9,8 @@
 //! left out. This is the shrinkage towards task and model means that the weights express, and the
 //! guard against noise.
 
+mod logged;
+mod slope;
 mod tasks;
 
 use serde::Serialize;
@@ -18,6 +20,7 @@ use crate::heads::{Heads, Layout, Means, mean, shared};
 use crate::nonnegative::{Moments, Prior};
 use crate::problem::Problem;
 
+use slope::best_slope;
 pub use tasks::{task_deviations, task_probabilities};
 
 /// Which parts of a score may have a weight.
@@ -70,11 +73,11 @@ pub struct HeldOut {
 }
 
 impl HeldOut {
-    /// Predicts rows that `heads`, fitted on `seen`, did not see.
-    pub fn new(problem: &Problem, heads: &Heads, seen: &[usize], rows: Vec<usize>) -> Self {
+    /// Predicts rows that `heads` did not see.
+    pub fn new(problem: &Problem, heads: &Heads, rows: Vec<usize>) -> Self {
         Self {
             predictions: heads.predict(problem, &rows),
-            task_deviations: task_deviations(problem, seen, &heads.means),
+            task_deviations: heads.task_deviations.clone(),
             means: heads.means.clone(),
             basis: heads.basis.clone(),
             lengths: rows.iter().map(|row| heads.length(problem, *row)).collect(),
@@ -189,7 +192,11 @@ impl Stack {
         };
         let choose = |group: usize| {
             let fit = |penalty| {
-                let mut moments = moments(problem, held, layout, (group, penalty), &task_parts);
+                let mut moments = if problem.drawn.is_empty() {
+                    moments(problem, held, layout, (group, penalty), &task_parts)
+                } else {
+                    logged::moments(problem, held, layout, &stack, (penalty, &task_parts))
+                };
                 moments.believe(&PRIORS);
                 let (weights, error) = moments.solve_among(sources.0);
                 (Component::new(penalty, &weights), error)
@@ -315,8 +322,12 @@ impl Stack {
 fn choose_shared(problem: &Problem, held: &[HeldOut], layout: Layout, n: usize) -> (usize, f64) {
     let pairs = |penalty: usize| {
         each(held).filter_map(move |seen| {
-            let target = shared(problem, seen.row, &seen.held.means.model)?;
-            Some((f64::from(seen.outputs(penalty, layout.width())[Layout::SHARED]), target))
+            let predicted = f64::from(seen.outputs(penalty, layout.width())[Layout::SHARED]);
+            if !problem.drawn.is_empty() {
+                let (_, gap, weight) = logged::gap(problem, &seen)?;
+                return Some((weight * predicted, weight * gap));
+            }
+            Some((predicted, shared(problem, seen.row, &seen.held.means.model)?))
         })
     };
     best_slope(n, pairs)
@@ -331,28 +342,6 @@ fn choose_complexity(problem: &Problem, held: &[HeldOut], layout: Layout, n: usi
         })
     };
     best_slope(n, pairs).0
-}
-
-/// The penalty whose prediction, times its best slope in [0, 1.5], has the smallest error.
-fn best_slope<I: Iterator<Item = (f64, f64)>>(
-    n: usize,
-    pairs: impl Fn(usize) -> I,
-) -> (usize, f64) {
-    let mut best = (0, 0.0, f64::INFINITY);
-    for penalty in 0..n {
-        let (mut xx, mut xy, mut yy) = (0.0, 0.0, 0.0);
-        for (x, y) in pairs(penalty) {
-            xx += x * x;
-            xy += x * y;
-            yy += y * y;
-        }
-        let slope = if xx > 0.0 { (xy / xx).clamp(0.0, 1.5) } else { 0.0 };
-        let error = yy - 2.0 * slope * xy + slope * slope * xx;
-        if error < best.2 {
-            best = (penalty, slope, error);
-        }
-    }
-    (best.0, best.1)
 }
 
 /// The deviations among the outputs of a row.

@@ -15,6 +15,9 @@ pub fn text(metrics: &Metrics, n_fold_routers: usize) -> String {
     if metrics.shuffle_labels {
         let _ = writeln!(text, "NEGATIVE CONTROL: outcomes were shuffled; not to be served");
     }
+    if let Some(partial) = &metrics.partial {
+        partial.lines().into_iter().for_each(|line| text += &format!("{line}\n"));
+    }
     let _ = writeln!(text, "operating points, chosen on held-out rows:");
     let _ = writeln!(text, "  {:<18} {:>9} {:>10} {:>10}", "target", "lambda", "retention", "cost");
     for point in &metrics.operating_points {

@@ -218,6 +218,15 @@ fn what_is_neither_table_nor_log_is_refused() {
 }
 
 #[test]
+fn choices_without_propensities_are_taken_where_that_is_asked_for() {
+    let (_folder, path) = place("logs.parquet");
+    save(&with("request_id", ["r1", "r2", "r3", "r4"]), &path);
+    let Dataset::Table(table) = open_choices(&[path]).unwrap().data else { panic!("no log") };
+    assert_eq!(table.requests.len(), 4);
+    assert_eq!(table.outcomes.iter().flatten().count(), 4);
+}
+
+#[test]
 fn a_pmf_that_contradicts_itself_is_refused() {
     let mut log = vec![decision("r1", "small", 0.75)];
     let (_folder, path) = place("logs.parquet");

@@ -1,7 +1,8 @@
 //! Tasks in a stack: how sharply they are told apart, and what each is worth.
 
 use super::{HeldOut, Stack, each};
-use crate::heads::{Layout, Means, mean, shared};
+use crate::heads::{Layout, mean};
+use crate::learn::Taught;
 use crate::problem::Problem;
 
 /// Rows that count as much as the prior of a task's mean deviation.
@@ -11,19 +12,17 @@ const TASK_PRIOR_ROWS: f64 = 5.0;
 const SHARPNESS: [f64; 6] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
 
 /// Mean deviation of each model in each task, shrunk towards 0: `[n_tasks * n_models]`.
-pub fn task_deviations(problem: &Problem, rows: &[usize], means: &Means) -> Vec<f64> {
+pub fn task_deviations(problem: &Problem, rows: &[usize], taught: &Taught) -> Vec<f64> {
     let m = problem.n_models();
     let mut sums = vec![0.0; problem.tasks.len() * m];
-    let mut counts = vec![TASK_PRIOR_ROWS; sums.len()];
-    for &row in rows {
-        let (Some(task), Some(shared)) = (problem.task[row], shared(problem, row, &means.model))
-        else {
-            continue;
-        };
-        for (j, mean) in means.model.iter().enumerate() {
-            if let Some(quality) = problem.cell(row, j).quality {
-                sums[task * m + j] += f64::from(quality) - mean - shared;
-                counts[task * m + j] += 1.0;
+    let mut counts = vec![TASK_PRIOR_ROWS * taught.noise; sums.len()];
+    for (i, &row) in rows.iter().enumerate() {
+        let Some(task) = problem.task[row] else { continue };
+        let weight = taught.weights[i];
+        for j in 0..m {
+            if let Some(deviation) = taught.deviation(i, j) {
+                sums[task * m + j] += weight * deviation;
+                counts[task * m + j] += weight;
             }
         }
     }
