@@ -1,9 +1,6 @@
-//! The embedding bag beside the linear heads: what each explains on rows it did not see, what both
-//! explain together, and what that is worth in routing.
+//! The embedding bag beside the linear heads: what each and both explain on rows they did not see.
 //!
-//! ```text
-//! cargo run --example bag -- logs.parquet [models=…] [test=4] [hidden=16] [weights.tasks=2] …
-//! ```
+//! `cargo run --example bag -- logs.parquet [models=…] [test=4] [hidden=16] [weights.tasks=2] …`
 //!
 //! For each test fold of the column `fold`, all that is chosen is chosen on the next fold by fits
 //! that saw neither; then both are judged on the test fold. `tune=1` judges on the next fold itself.
@@ -22,7 +19,7 @@ use trainer::heads::{self, Heads, mean, shared};
 use trainer::problem::Problem;
 use trainer::stack::{HeldOut, Sources, Stack, task_probabilities};
 
-/// Options that are not parameters of the bag.
+// Options that are not parameters of the bag.
 const OTHERS: [&str; 3] = ["models", "test", "tune"];
 
 fn main() -> Result<()> {
@@ -109,7 +106,7 @@ fn predict(problem: &Problem, fits: &Fits, fold: i32) -> Predicted {
         .chunks_exact(width)
         .flat_map(|row| (0..m).map(|j| f64::from(row[Columns::model(j)])))
         .collect();
-    let held = HeldOut::new(problem, &fits.heads, &fits.seen, rows.clone());
+    let held = HeldOut::new(problem, &fits.heads, rows.clone());
     let no_shares = vec![0.0; problem.tasks.len()];
     let mut task = Vec::new();
     for row in outputs.chunks_exact(width) {
