@@ -4,8 +4,8 @@
 //!
 //! `y = bias + Σ_blocks scale[b][head] · Σ_g t_g w[g][head] / ‖t‖_b`
 //!
-//! over the n-grams of [`features`](crate::features) and of [`layout`], whose weights are bytes.
-//! A label is as likely as its best head: one label may have several, because what is called
+//! over the n-grams of [`features`](crate::features) and of [`layout`](crate::features::layout),
+//! whose weights are bytes. A label is as likely as its best head: one label may have several, because what is called
 //! `functional_writing` is mails, titles and speeches, which have few words in common.
 //! The confidence is a calibrated map of the softmax of the sharpened scores; below a stated
 //! confidence there is no label.
