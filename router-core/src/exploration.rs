@@ -83,7 +83,7 @@ pub enum Floor {
     Support,
 }
 
-/// `p_a ← max(p_a − τ, ε/K)` with the `τ` at which the sum is 1: water-filling.
+/// `p_a ← max(p_a − τ, ε/K)` with the `τ` at which the sum is 1.
 ///
 /// Above an ε of 0.999 all arms share alike.
 pub fn floor(pmf: &[f64], epsilon: f64, floor: Floor) -> Vec<f64> {
@@ -93,11 +93,23 @@ pub fn floor(pmf: &[f64], epsilon: f64, floor: Floor) -> Vec<f64> {
     let lifted = |p: f64| floor == Floor::All || p > 0.0;
     let n_lifted = pmf.iter().filter(|p| lifted(**p)).count();
     let least = epsilon / n_lifted.max(1) as f64;
-    // What each has above the floor, and how much of that there may be in all.
-    let mut above: Vec<f64> = pmf.iter().filter(|p| lifted(**p)).map(|p| p - least).collect();
+    let least: Vec<f64> = pmf.iter().map(|p| if lifted(*p) { least } else { 0.0 }).collect();
+    water_filled(pmf, &least, 1.0 - epsilon)
+}
+
+/// `p_a ← max(p_a − τ, least_a)` with the `τ` at which what lies above `least` sums to `room`:
+/// water-filling. What has neither mass nor a least stays without.
+///
+/// # Shapes
+///
+/// `pmf`, `least` and the result: `[K]`
+pub(crate) fn water_filled(pmf: &[f64], least: &[f64], room: f64) -> Vec<f64> {
+    let may_have = |(p, least): (&f64, &f64)| *p > 0.0 || *least > 0.0;
+    let pairs = pmf.iter().zip(least).filter(|(p, least)| may_have((p, least)));
+    let mut above: Vec<f64> = pairs.map(|(p, least)| p - least).collect();
     above.sort_by(|a, b| b.total_cmp(a));
-    let room = 1.0 - epsilon;
-    let (mut sum, mut tau) = (0.0, 0.0);
+    // Without room everything has its least.
+    let (mut sum, mut tau) = (0.0, f64::INFINITY);
     for (i, excess) in above.iter().enumerate() {
         sum += excess;
         let candidate = (sum - room) / (i + 1) as f64;
@@ -106,7 +118,10 @@ pub fn floor(pmf: &[f64], epsilon: f64, floor: Floor) -> Vec<f64> {
         }
         tau = candidate;
     }
-    pmf.iter().map(|&p| if lifted(p) { (p - tau).max(least) } else { 0.0 }).collect()
+    let filled = |(p, least): (&f64, &f64)| {
+        if may_have((p, least)) { (p - tau).max(*least) } else { 0.0 }
+    };
+    pmf.iter().zip(least).map(filled).collect()
 }
 
 /// Inverse-gap weighting: `1/(K + γ·gap)` for losers, the rest to the winner.

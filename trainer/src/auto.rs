@@ -65,14 +65,18 @@ impl std::str::FromStr for Choice {
     }
 }
 
-/// Values every candidate on held-out rows and takes one.
+/// Values every candidate on held-out rows and takes one. A named one whose table nobody wants is
+/// not compared with others.
 pub fn choose(
     problem: &Problem,
     heads: &Heads,
     held: &[HeldOut],
     (cost_heads, reference): (&[Option<CostHead>], Reference),
-    choice: Choice,
+    (choice, wants_table): (Choice, bool),
 ) -> (Stack, Vec<Candidate>) {
+    if let (Choice::Only(at), false) = (choice, wants_table) {
+        return (Stack::choose(problem, held, heads.layout, CANDIDATES[at].1), Vec::new());
+    }
     let mut stacks = Vec::new();
     let mut utilities = Vec::new();
     for (_, sources) in CANDIDATES {

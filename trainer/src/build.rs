@@ -45,7 +45,7 @@ pub struct Built {
     pub parts: LinearParts,
     /// What was chosen.
     pub stack: Stack,
-    /// What it was chosen from.
+    /// What it was chosen from; empty in a fold router, unless by `auto`.
     pub candidates: Vec<Candidate>,
 }
 
@@ -68,7 +68,9 @@ pub fn build(
     let reference = reference(problem, seen);
     let cost_heads = costs::fit(problem, seen, &heads.vectorizer);
     let with = (&cost_heads[..], reference);
-    let (stack, candidates) = auto::choose(problem, heads, held, with, recipe.predictor);
+    // Only the table of the router for all rows is shown.
+    let choice = (recipe.predictor, cross_fit.is_none());
+    let (stack, candidates) = auto::choose(problem, heads, held, with, choice);
     let latency_ms = costs::latencies(problem, seen);
     let mut held_rows = auto::held_rows(problem, heads, held, &stack, &cost_heads);
     let guard = operating::guard(problem, &held_rows, reference);

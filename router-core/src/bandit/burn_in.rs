@@ -1,6 +1,8 @@
 //! New arms: a higher floor until they have been asked a few times, so that nobody is forced and
 //! every propensity stays exact.
 
+use crate::exploration::water_filled;
+
 /// How an arm without plays is tried.
 ///
 /// | Field | Default | Meaning | Range |
@@ -50,25 +52,8 @@ impl BurnIn {
             (true, false) => (floor_share * even).min(even),
         };
         let least: Vec<f64> = (0..pmf.len()).map(least).collect();
-        water_filled(pmf, &least)
+        water_filled(pmf, &least, 1.0 - least.iter().sum::<f64>())
     }
-}
-
-/// `p_a ← max(p_a − τ, least_a)` with the `τ ≥ 0` at which the sum is 1.
-fn water_filled(pmf: &[f64], least: &[f64]) -> Vec<f64> {
-    let room = 1.0 - least.iter().sum::<f64>();
-    let mut above: Vec<f64> = pmf.iter().zip(least).map(|(p, least)| p - least).collect();
-    above.sort_by(|a, b| b.total_cmp(a));
-    let (mut sum, mut tau) = (0.0, f64::INFINITY);
-    for (i, excess) in above.iter().enumerate() {
-        sum += excess;
-        let candidate = (sum - room) / (i + 1) as f64;
-        if excess - candidate <= 0.0 {
-            break;
-        }
-        tau = candidate;
-    }
-    pmf.iter().zip(least).map(|(p, least)| (p - tau).max(*least)).collect()
 }
 
 #[cfg(test)]

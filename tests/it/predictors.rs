@@ -1,0 +1,59 @@
+//! Which parts of a score a fit uses, and that it says so.
+
+use datasets::synthetic::{World, WorldParams};
+use datasets::{Dataset, Opened, Source};
+use trainer::config::{Config, Overrides};
+use trainer::run::{self, Metrics};
+
+fn fitted(n_models: usize, predictor: &str) -> Metrics {
+    let table = World::new(WorldParams { seed: 5, n_models }).unwrap().table(0..400);
+    let source = Source { name: "logs.parquet".into(), sha256: "5e".into(), n_rows: 1 };
+    let opened = Opened { data: Dataset::Table(table), sources: vec![source] };
+    let overrides = Overrides { predictor: Some(predictor.to_owned()), ..Overrides::default() };
+    run::fit(opened, &Config::resolve([overrides]).unwrap(), &|_, _| {}).unwrap().metrics
+}
+
+fn taken(metrics: &Metrics) -> Vec<&str> {
+    metrics.candidates.iter().filter(|line| line.chosen).map(|line| line.name).collect()
+}
+
+#[test]
+fn a_named_predictor_has_no_other_part() {
+    for (name, has) in [
+        ("means", [false, false, false]),
+        ("length", [false, false, true]),
+        ("ridge", [true, false, false]),
+    ] {
+        let metrics = fitted(4, name);
+        assert_eq!(taken(&metrics), [name]);
+        let weights = metrics
+            .stack
+            .components
+            .iter()
+            .map(|c| [c.deviation_weight > 0.0, c.task_weight > 0.0, c.length_weight > 0.0]);
+        let any = weights.fold([false; 3], |any, one| std::array::from_fn(|i| any[i] || one[i]));
+        assert_eq!(any, has, "{name}");
+    }
+}
+
+#[test]
+fn auto_leaves_means_where_the_text_says_more() {
+    let metrics = fitted(4, "auto");
+    assert_ne!(taken(&metrics), ["means"]);
+    let best = metrics.candidates.iter().map(|line| line.utility).fold(f64::MIN, f64::max);
+    for line in &metrics.candidates {
+        assert!((best - line.utility - line.loss).abs() < 1e-9, "{line:?}");
+        // The first line within its standard error is the one that is taken.
+        if line.chosen {
+            assert!(line.loss <= line.standard_error, "{line:?}");
+            break;
+        }
+        assert!(line.loss > line.standard_error, "{line:?}");
+    }
+}
+
+#[test]
+fn more_models_have_more_directions_with_weights_of_their_own() {
+    assert_eq!(fitted(2, "stack").stack.components.len(), 1);
+    assert_eq!(fitted(4, "stack").stack.components.len(), 2);
+}
