@@ -19,11 +19,12 @@ use router_core::exploration::{self, Floor};
 use serde_json::Value;
 
 fn folder() -> Option<PathBuf> {
-    let folder = std::env::var_os("SEXTANT_PARITY_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/parity"),
-        PathBuf::from,
-    );
-    let folder = folder.join("cb");
+    let given = |name| std::env::var_os(name).map(PathBuf::from);
+    let shared = || {
+        let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+        given("SEXTANT_SHARED").unwrap_or_else(beside).join("parity")
+    };
+    let folder = given("SEXTANT_PARITY_DIR").unwrap_or_else(shared).join("cb");
     if folder.is_dir() {
         return Some(folder);
     }
