@@ -2,16 +2,19 @@
 """Fits and judges a router on each public outcome table, and prints one Markdown table.
 
     cargo build --workspace --bins
-    tests/public_benchmarks.py DATA [SET...] [--out DIR]
+    tests/public_benchmarks.py DATA [SET...] [--out DIR] [--left-out] [--seeds N]
 
 DATA holds one folder per set with a logs.parquet (`datasets import` makes them). Needs only the
 standard library. Every figure is from rows that the router did not see: five folds, or another
-file where the table says so.
+file where the table says so. `--left-out` leaves whole tasks or domains out instead: what is judged
+is of a kind that no fit saw. `--seeds N` deals the folds N times anew; fits have no other chance
+in them.
 """
 
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -38,7 +41,27 @@ SETS = {
     ),
     "ulab_llmrouter": ("ulab_llmrouter", None, None, []),
     "mmlu_pro": ("mmlu_pro", None, "priced,common", []),
+    "routerdc_7b_english": ("routerdc_7b", None, "!task=cmmlu,!task=ceval", []),
+    "livecodebench_codegen": (
+        "livecodebench",
+        None,
+        "task=codegen,complete",
+        ["Claude-3-Haiku,Claude-3.5-Sonnet-20241022", "GPT-4O-mini-2024-07-18,O1-Mini-2024-09-12 (N=1)"],
+    ),
+    "livecodebench_repair": (
+        "livecodebench",
+        None,
+        "task=repair,complete",
+        ["Claude-3-Haiku,Claude-3.5-Sonnet-20241022", "GPT-4O-mini-2024-07-18,O1-Mini-2024-09-12 (N=1)"],
+    ),
     "debugbench": ("debugbench", None, None, []),
+}
+# set: folds of whole labels
+LEFT_OUT = {
+    "routellm_mmlu": "domain/5",
+    "mmlu_pro": "domain",
+    "ulab_llmrouter": "task",
+    "routerdc_7b_english": "task",
 }
 
 
@@ -70,15 +93,19 @@ def kept(router, target):
     return f"{100 * point['retention']['value']:.1f} % for {100 * point['cost_ratio']['value']:.1f} %"
 
 
+def main_figure(report):
+    """The one that a set is about: routing between two models, cost, or quality alone."""
+    metrics = report["routers"][0]["metrics"]
+    titles = {"apgr": "APGR", "aiq": "AIQ", "quality_at_lambda0": "quality"}
+    return next((key, title) for key, title in titles.items() if key in metrics)
+
+
 def brief(name, report, _fit, _judge):
     """The columns of the table in README.md."""
     router = report["routers"][0]
     policies = {policy["name"]: policy["metrics"] for policy in report["baselines"]}
     metrics = router["metrics"]
-    # The one that the set is about: routing between two models, cost, or quality alone.
-    for key, title in (("apgr", "APGR"), ("aiq", "AIQ"), ("quality_at_lambda0", "quality")):
-        if key in metrics:
-            break
+    key, title = main_figure(report)
     others = [figure(policies.get(other, {}), key).split()[0] for other in ("zero_router", "lookup", "knn")]
     if key == "apgr":
         others[0] = "0.500"
@@ -114,43 +141,76 @@ def row(cells):
     print("| " + " | ".join(cells) + " |", flush=True)
 
 
+def benchmark(binaries, data, name, folds, out, again):
+    """Fits and judges; reports by label, with what they took."""
+    fitted, judged, models, pairs = SETS[name]
+    logs = data / fitted / "logs.parquet"
+    selection = ["--models", models] if models else []
+    fit = [binaries / "trainer", "fit", logs, "--out", out / "router", *selection]
+    judge = [binaries / "evaluator", "benchmark", logs, "--router", out / "router", *selection]
+    if judged is None:
+        fit += ["--cross-fit", folds]
+    else:
+        judge[2] = data / judged / "logs.parquet"
+        judge += ["--fit-data", logs]
+    fit_cost = None if again else measured(fit)
+    for pair in [None, *pairs]:
+        report = out / "report" if pair is None else out / f"report-{pair.replace('/', '-')}"
+        extra = ["--pair", pair] if pair else []
+        cost = None if again else measured([*judge, *extra, "--out", report])
+        content = json.loads((report / "report.json").read_text())
+        label = f"↳ {' → '.join(pair.split(','))}" if pair else name
+        yield label, content, None if pair else fit_cost, cost
+
+
+def over_seeds(binaries, args, name):
+    """Mean and standard deviation over deals of the folds, of the figure that the set is about."""
+    values = {}
+    for seed in range(1, args.seeds + 1):
+        out = args.out / f"seed-{seed}" / name
+        for label, content, *_ in benchmark(binaries, args.data, name, f"5@{seed}", out, args.again):
+            key, title = main_figure(content)
+            values.setdefault((label, title), []).append(content["routers"][0]["metrics"][key]["value"])
+    for (label, title), of in values.items():
+        deviation = statistics.stdev(of) if len(of) > 1 else 0.0
+        each = ", ".join(f"{value:.3f}" for value in of)
+        row([label, title, f"{statistics.mean(of):.4f}", f"{deviation:.4f}", each])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("sets", nargs="*", metavar="SET", help=", ".join(SETS))
     parser.add_argument("--out", type=Path, default=Path("public-benchmarks"))
     parser.add_argument("--full", action="store_true", help="all figures, with time and memory")
+    parser.add_argument("--left-out", action="store_true", help=f"whole labels: {', '.join(LEFT_OUT)}")
+    parser.add_argument("--seeds", type=int, help="mean over this many deals of the folds")
     parser.add_argument("--again", action="store_true", help="only print the reports that are in --out")
     args = parser.parse_args()
-    unknown = set(args.sets) - set(SETS)
+    of = LEFT_OUT if args.left_out else SETS
+    unknown = set(args.sets) - set(of)
     if unknown:
         parser.error(f"unknown sets: {', '.join(sorted(unknown))}")
     target = os.environ.get("CARGO_TARGET_DIR", Path(__file__).resolve().parent.parent / "target")
     binaries = Path(target) / "debug"
 
-    columns, line = (FULL, full) if args.full else (BRIEF, brief)
-    row(columns.split(", "))
-    row(["---"] * len(columns.split(", ")))
-    for name in args.sets or SETS:
-        fitted, judged, models, pairs = SETS[name]
-        out = args.out / name
-        logs = args.data / fitted / "logs.parquet"
-        fit = [binaries / "trainer", "fit", logs, "--out", out / "router"]
-        fit += ["--models", models] if models else []
-        if judged is None:
-            fit += ["--cross-fit", "fold"]
-        judge = [binaries / "evaluator", "benchmark", logs, "--router", out / "router"]
-        if judged is not None:
-            judge[2] = args.data / judged / "logs.parquet"
-            judge += ["--fit-data", logs]
-        fit_cost = None if args.again else measured(fit)
-        for pair in [None, *pairs]:
-            report = out / "report" if pair is None else out / f"report-{pair.replace('/', '-')}"
-            extra = ["--pair", pair] if pair else []
-            cost = None if args.again else measured([*judge, *extra, "--out", report])
-            content = json.loads((report / "report.json").read_text())
-            label = f"↳ {' → '.join(pair.split(','))}" if pair else name
-            row(line(label, content, None if pair else fit_cost, cost))
+    if args.seeds:
+        columns = ["set", "figure", "mean", "standard deviation", "each"]
+    else:
+        columns, line = (FULL, full) if args.full else (BRIEF, brief)
+        columns = columns.split(", ")
+    row(columns)
+    row(["---"] * len(columns))
+    for name in args.sets or of:
+        if args.seeds:
+            # Another file is judged there, however folds are dealt.
+            if SETS[name][1] is None:
+                over_seeds(binaries, args, name)
+            continue
+        folds = LEFT_OUT[name] if args.left_out else "fold"
+        out = args.out / ("left-out" if args.left_out else "") / name
+        for label, content, *costs in benchmark(binaries, args.data, name, folds, out, args.again):
+            row(line(label, content, *costs))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ pub(crate) enum Command {
     /// Turn a public layout into logs.parquet.
     Import(ImportArgs),
     /// Make an outcome table or a log of a seeded world, or a log of any outcome table.
-    Simulate(SimulateArgs),
+    Simulate(Box<SimulateArgs>),
 }
 
 #[derive(Debug, Args)]

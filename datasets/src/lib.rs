@@ -50,5 +50,5 @@ pub use error::{DatasetError, RowError};
 pub use open::{Opened, Source, open, open_choices};
 pub use read::{Batch, Batches, rows};
 pub use select::{ModelSelection, SelectError, require_two_models};
-pub use split::{Folds, divided_group, fold_of};
+pub use split::{Folds, Label, divided_group, fold_of};
 pub use validate::Row;

@@ -1,8 +1,10 @@
-//! Which models of a table are taken: `--models`.
+//! Which models of a table are taken, and of which requests: `--models`.
 
 use std::collections::BTreeSet;
 
-use router_core::{LoggedDecision, ModelId, OutcomeTable, Propensity, Status};
+use router_core::{LoggedDecision, ModelId, OutcomeTable, Propensity, RequestRow, Status};
+
+use crate::split::Label;
 
 /// A selection of models, as written in `--models`.
 ///
@@ -15,6 +17,8 @@ use router_core::{LoggedDecision, ModelId, OutcomeTable, Propensity, Status};
 /// | `priced` | models whose cost is known wherever they answered |
 /// | `complete` | models that answered every request |
 /// | `common` | requests that every kept model answered |
+/// | `task=code*`, `domain=law` | requests of that label; of several, those that fit one of each column |
+/// | `!task=code*`, `!domain=law` | the others |
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelSelection {
     included: Vec<String>,
@@ -22,6 +26,36 @@ pub struct ModelSelection {
     is_priced: bool,
     is_complete: bool,
     is_common: bool,
+    of_requests: Vec<LabelPart>,
+}
+
+/// `task=glob` and the like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct LabelPart {
+    column: Label,
+    glob: String,
+    is_excluded: bool,
+}
+
+impl LabelPart {
+    fn parse(text: &str) -> Option<Self> {
+        let (is_excluded, rest) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest));
+        let (column, glob) = match rest.split_once('=')? {
+            ("task", glob) => (Label::Task, glob),
+            ("domain", glob) => (Label::Domain, glob),
+            _ => return None,
+        };
+        Some(Self { column, glob: glob.to_owned(), is_excluded })
+    }
+
+    /// Whether a request has a label that the glob fits.
+    fn fits(&self, request: &RequestRow) -> bool {
+        let label = match self.column {
+            Label::Task => &request.task,
+            Label::Domain => &request.domain,
+        };
+        label.as_ref().is_some_and(|label| matches(&self.glob, label))
+    }
 }
 
 /// Why a selection cannot be made.
@@ -80,9 +114,10 @@ impl std::str::FromStr for ModelSelection {
                 "priced" => selection.is_priced = true,
                 "complete" => selection.is_complete = true,
                 "common" => selection.is_common = true,
-                _ => match part.strip_prefix('!') {
-                    Some(glob) => selection.excluded.push(glob.to_owned()),
-                    None => selection.included.push(part.to_owned()),
+                _ => match (LabelPart::parse(part), part.strip_prefix('!')) {
+                    (Some(part), _) => selection.of_requests.push(part),
+                    (None, Some(glob)) => selection.excluded.push(glob.to_owned()),
+                    (None, None) => selection.included.push(part.to_owned()),
                 },
             }
         }
@@ -98,14 +133,16 @@ impl ModelSelection {
     /// If a name or glob fits no model, or nothing is left.
     pub fn select(&self, table: &OutcomeTable) -> Result<OutcomeTable, SelectError> {
         self.check_patterns(&table.models)?;
+        let wanted: Vec<usize> = (0..table.requests.len())
+            .filter(|request| self.wants(&table.requests[*request]))
+            .collect();
         let kept: Vec<usize> =
-            (0..table.models.len()).filter(|model| self.keeps(table, *model)).collect();
+            (0..table.models.len()).filter(|model| self.keeps(table, &wanted, *model)).collect();
         let answered =
             |request: usize| kept.iter().filter(move |m| table.outcome(request, **m).is_some());
         let at_least = if self.is_common { kept.len() } else { 1 };
-        let requests: Vec<usize> = (0..table.requests.len())
-            .filter(|request| answered(*request).count() >= at_least)
-            .collect();
+        let requests: Vec<usize> =
+            wanted.into_iter().filter(|request| answered(*request).count() >= at_least).collect();
         if kept.is_empty() || requests.is_empty() {
             let (n_models, n_requests) = (kept.len(), requests.len());
             return Err(SelectError::NothingLeft { n_models, n_requests });
@@ -145,10 +182,12 @@ impl ModelSelection {
             |model: &ModelId| self.names(model) && !(self.is_priced && unpriced.contains(model));
         let n_before = log.len();
         log.retain(|row| keeps(&row.model));
+        let n_kept = log.len();
+        log.retain(|row| self.wants(&row.request));
         if log.is_empty() {
             return Err(SelectError::NothingLeft { n_models: 0, n_requests: 0 });
         }
-        if log.len() < n_before {
+        if n_kept < n_before {
             log.iter_mut().try_for_each(|row| condition(row, &keeps))?;
         }
         Ok(log)
@@ -161,8 +200,19 @@ impl ModelSelection {
             && !self.excluded.iter().any(fits)
     }
 
-    fn keeps(&self, table: &OutcomeTable, model: usize) -> bool {
-        let mut cells = (0..table.requests.len()).map(|request| table.outcome(request, model));
+    /// Whether the labels of a request are wanted.
+    fn wants(&self, request: &RequestRow) -> bool {
+        let fits_column = |column: Label| {
+            let mut of = self.of_requests.iter().filter(|part| part.column == column);
+            let mut wanted = of.clone().filter(|part| !part.is_excluded).peekable();
+            let is_wanted = wanted.peek().is_none() || wanted.any(|part| part.fits(request));
+            is_wanted && !of.any(|part| part.is_excluded && part.fits(request))
+        };
+        fits_column(Label::Task) && fits_column(Label::Domain)
+    }
+
+    fn keeps(&self, table: &OutcomeTable, requests: &[usize], model: usize) -> bool {
+        let mut cells = requests.iter().map(|request| table.outcome(*request, model));
         self.names(&table.models[model])
             && cells.all(|cell| match cell {
                 None => !self.is_complete,
@@ -189,11 +239,14 @@ fn condition(
     row: &mut LoggedDecision,
     keeps: &impl Fn(&ModelId) -> bool,
 ) -> Result<(), SelectError> {
+    let unknown = |row: &LoggedDecision| SelectError::NoPmf(row.request.request_id.clone());
     row.pmf.retain(|(model, _)| keeps(model));
+    if row.pmf.is_empty() {
+        return Err(unknown(row));
+    }
     let kept: f64 = row.pmf.iter().map(|(_, probability)| probability).sum();
     let drawn = (row.propensity.get() / kept).min(1.0);
-    row.propensity = Propensity::try_from(drawn)
-        .map_err(|_| SelectError::NoPmf(row.request.request_id.clone()))?;
+    row.propensity = Propensity::try_from(drawn).map_err(|_| unknown(row))?;
     row.pmf.iter_mut().for_each(|(_, probability)| *probability /= kept);
     Ok(())
 }
@@ -267,6 +320,32 @@ mod tests {
         assert_eq!(select("common").unwrap(), kept(&["a-1", "b-1", "c"], 1));
         assert_eq!(select("priced, complete").unwrap(), kept(&["a-1"], 2));
         assert_eq!(select("c").unwrap(), kept(&["c"], 1));
+    }
+
+    #[test]
+    fn requests_are_selected_by_their_labels() {
+        let mut table = table();
+        for (request, (task, domain)) in
+            table.requests.iter_mut().zip([("code-1", Some("law")), ("mail", None)])
+        {
+            request.task = Some(task.to_owned());
+            request.domain = domain.map(str::to_owned);
+        }
+        let kept = |text: &str| -> (Vec<String>, Vec<String>) {
+            let kept = text.parse::<ModelSelection>().unwrap().select(&table).unwrap();
+            let tasks = kept.requests.into_iter().filter_map(|request| request.task);
+            (kept.models.into_iter().map(String::from).collect(), tasks.collect())
+        };
+        assert_eq!(kept("task=code*").1, ["code-1"]);
+        assert_eq!(kept("!task=code*").1, ["mail"]);
+        assert_eq!(kept("domain=law").1, ["code-1"]);
+        assert_eq!(kept("!domain=law").1, ["mail"]);
+        assert_eq!(kept("task=mail,task=code-1,!domain=law").1, ["mail"]);
+        // `c` did not answer the first request, `b-1` has no cost in the second.
+        assert_eq!(kept("task=code-1,complete").0, ["a-1", "b-1"]);
+        assert_eq!(kept("task=code-1,priced").0, ["a-1", "b-1"]);
+        let none = "task=gone".parse::<ModelSelection>().unwrap().select(&table).unwrap_err();
+        assert!(none.to_string().contains("0 requests"), "{none}");
     }
 
     #[test]

@@ -30,8 +30,8 @@ pub(crate) struct BenchmarkArgs {
     /// Run folders of `trainer fit`, or artifacts.
     #[arg(long, required = true, num_args = 1..)]
     pub router: Vec<PathBuf>,
-    /// Models: names or globs, `!glob` to leave out, `priced`, `complete`, `common`; by default
-    /// all that every router knows.
+    /// Models: names or globs, `!glob` to leave out, `priced`, `complete`, `common`,
+    /// `task=GLOB`, `domain=GLOB`; by default all that every router knows.
     #[arg(long)]
     pub models: Option<ModelSelection>,
     /// Compare two models only.

@@ -127,7 +127,8 @@ fn source_names(opened: &Opened) -> String {
 fn panel(opened: &Opened, options: &Options, routers: &[Judged]) -> Result<Panel, BenchmarkError> {
     let table = table(opened)?;
     if let Some((weak, strong)) = &options.pair {
-        return Ok(Panel::new(&pair_of(table, weak, strong)?)?);
+        let selected = options.models.as_ref().map(|models| models.select(table)).transpose()?;
+        return Ok(Panel::new(&pair_of(selected.as_ref().unwrap_or(table), weak, strong)?)?);
     }
     let selection = match &options.models {
         Some(selection) => selection.clone(),

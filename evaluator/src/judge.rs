@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use datasets::{Folds, Source, fold_of};
+use datasets::{Folds, Label, Source, fold_of};
 use rayon::prelude::*;
 use router_core::{
     ArtifactError, CrossFit, FoldKind, ModelId, Prediction, RequestRow, Router, Scratch,
@@ -121,7 +121,10 @@ pub fn load(path: &Path, sources: &[Source]) -> Result<Judged, JudgeError> {
 fn folds(fit: CrossFit) -> Folds {
     match fit.kind {
         FoldKind::Fold => Folds::Column,
-        FoldKind::Hash => Folds::Hash(fit.k),
+        FoldKind::Hash if fit.seed == 0 => Folds::Hash(fit.k),
+        FoldKind::Hash => Folds::Seeded(fit.k, fit.seed),
+        FoldKind::Task => Folds::Label(Label::Task, fit.k),
+        FoldKind::Domain => Folds::Label(Label::Domain, fit.k),
     }
 }
 
@@ -182,7 +185,8 @@ impl Judged {
         self.routers.values().next().expect("a judged router has at least one artifact")
     }
 
-    fn for_request(&self, request: &RequestRow) -> Result<&Router, JudgeError> {
+    /// The router that did not see a request.
+    pub(crate) fn for_request(&self, request: &RequestRow) -> Result<&Router, JudgeError> {
         let fold = match self.folds {
             None => Some(0),
             Some(folds) => fold_of(request, folds),
@@ -232,7 +236,7 @@ impl Judged {
     }
 
     /// `[m]`: the arm of each model of the panel.
-    fn arms(&self, router: &Router, panel: &Panel) -> Result<Vec<usize>, JudgeError> {
+    pub(crate) fn arms(&self, router: &Router, panel: &Panel) -> Result<Vec<usize>, JudgeError> {
         let arm = |model: &ModelId| {
             router.catalog().arm(model.as_str()).ok_or_else(|| JudgeError::UnknownModel {
                 router: self.name.clone(),

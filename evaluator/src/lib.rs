@@ -20,6 +20,7 @@ pub mod benchmark;
 pub mod bootstrap;
 pub mod judge;
 pub mod metric;
+mod own_policy;
 pub mod panel;
 pub mod policy;
 pub mod report;

@@ -1,5 +1,7 @@
 //! Which requests a policy may be fitted on before it is judged on which others.
 
+use std::collections::HashSet;
+
 use datasets::{Folds, fold_of};
 
 use crate::panel::Panel;
@@ -49,13 +51,17 @@ impl<'a> Splits<'a> {
         let rows = |test: &dyn Fn(i32) -> bool| {
             (0..panel.n()).filter(|row| test(fold[*row])).collect::<Vec<_>>()
         };
-        let part = |k: i32| Split { fit: rows(&|f| f != k), judge: rows(&|f| f == k) };
-        let how = match folds {
-            Folds::Column => "the column `fold`".to_owned(),
-            Folds::Hash(k) => format!("SHA-256(group) modulo {k}"),
+        let part = |k: i32| {
+            let judge = rows(&|f| f == k);
+            // Folds by label may divide a group.
+            let group = |row: &usize| panel.requests[*row].group.as_str();
+            let judged: HashSet<&str> = judge.iter().map(group).collect();
+            let mut fit = rows(&|f| f != k);
+            fit.retain(|row| !judged.contains(group(row)));
+            Split { fit, judge }
         };
         let description =
-            format!("{} folds by {how}: each is judged by what the others taught", names.len());
+            format!("{} folds by {folds}: each is judged by what the others taught", names.len());
         Self { source: panel, parts: names.into_iter().map(part).collect(), description }
     }
 

@@ -133,8 +133,12 @@ pub struct DataSource {
 pub enum FoldKind {
     /// By the column `fold`.
     Fold,
-    /// By the first 8 hex digits of SHA-256(group), modulo `k`.
+    /// By the first 8 hex digits of SHA-256(group), modulo `k`; with a seed, of SHA-256(group@seed).
     Hash,
+    /// The same of SHA-256(task).
+    Task,
+    /// The same of SHA-256(domain).
+    Domain,
 }
 
 /// Which requests a fold router did not see.
@@ -145,6 +149,14 @@ pub struct CrossFit {
     pub kind: FoldKind,
     /// Into how many folds.
     pub k: u32,
+    /// Of the hash; 0 for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub seed: u64,
     /// The fold that was held out.
     pub held_out: i32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(seed: &u64) -> bool {
+    *seed == 0
 }

@@ -2,15 +2,23 @@
 
 use datasets::synthetic::{World, WorldParams};
 use datasets::{Dataset, Opened, Source};
+use rand_pcg::Pcg64;
+use rand_pcg::rand_core::SeedableRng;
+use router_core::{Ask, RequestView, Router, Scratch, Tier};
 use trainer::config::{Config, Overrides};
-use trainer::run::{self, Metrics};
+use trainer::policy::PolicyChoice;
+use trainer::run::{self, Fitted, Metrics};
 
-fn fitted(n_models: usize, predictor: &str) -> Metrics {
+fn fit(n_models: usize, overrides: Overrides) -> anyhow::Result<Fitted> {
     let table = World::new(WorldParams { seed: 5, n_models }).unwrap().table(0..400);
     let source = Source { name: "logs.parquet".into(), sha256: "5e".into(), n_rows: 1 };
     let opened = Opened { data: Dataset::Table(table), sources: vec![source] };
+    run::fit(opened, &Config::resolve([overrides]).unwrap(), &|_, _| {})
+}
+
+fn fitted(n_models: usize, predictor: &str) -> Metrics {
     let overrides = Overrides { predictor: Some(predictor.to_owned()), ..Overrides::default() };
-    run::fit(opened, &Config::resolve([overrides]).unwrap(), &|_, _| {}).unwrap().metrics
+    fit(n_models, overrides).unwrap().metrics
 }
 
 fn taken(metrics: &Metrics) -> Vec<&str> {
@@ -56,4 +64,27 @@ fn auto_leaves_means_where_the_text_says_more() {
 fn more_models_have_more_directions_with_weights_of_their_own() {
     assert_eq!(fitted(2, "stack").stack.components.len(), 1);
     assert_eq!(fitted(4, "stack").stack.components.len(), 2);
+}
+
+#[test]
+fn a_router_decides_by_the_policy_that_it_was_given() {
+    let with =
+        |policy: PolicyChoice| fit(3, Overrides { policy: Some(policy), ..Overrides::default() });
+    let fitted = with("token_heuristic".parse().unwrap()).unwrap();
+    let router = Router::from_bytes(&fitted.all).unwrap();
+    let provenance = &router.manifest().provenance;
+    let decided = |text: &str| {
+        let view = RequestView::from_text(text);
+        let mut rng = Pcg64::seed_from_u64(1);
+        let ask = Ask::tier(Tier::Balanced);
+        router.decide(&view, &ask, &mut Scratch::default(), &mut rng).unwrap().model().clone()
+    };
+    assert_eq!(Some(decided("hello")), provenance.cheapest);
+    assert_eq!(decided(&"a long request ".repeat(200)), provenance.reference);
+    assert_ne!(Some(&provenance.reference), provenance.cheapest.as_ref());
+
+    let gone = "kind = \"fixed\"\nmodel = \"gone\"\n";
+    let gone = PolicyChoice::Spec(Box::new(toml::from_str(gone).unwrap()));
+    let error = with(gone).unwrap_err().to_string();
+    assert!(error.contains("gone, which is not in the catalog"), "{error}");
 }

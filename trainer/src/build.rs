@@ -6,8 +6,7 @@ use router_core::features::{FEATURE_SCHEMA_VERSION, N_SURFACE};
 use router_core::manifest::{FORMAT_VERSION, PredictorSpec};
 use router_core::predictor::{Constant, LinearParts};
 use router_core::{
-    Calibration, Catalog, CrossFit, DataSource, Manifest, ModelSpec, Objective, PolicySpec,
-    Provenance, Tier,
+    Calibration, Catalog, CrossFit, DataSource, Manifest, ModelSpec, Objective, Provenance, Tier,
 };
 
 use crate::auto::{self, Candidate, Choice};
@@ -16,6 +15,7 @@ use crate::costs;
 use crate::heads::{Heads, LENGTH, Layout, mean};
 use crate::metrics;
 use crate::operating::{self, Curve, Held, Reference, Target};
+use crate::policy::PolicyChoice;
 use crate::problem::{Ends, Problem};
 use crate::stack::{HeldOut, Said, Stack, gaps};
 
@@ -34,6 +34,8 @@ pub struct Recipe {
     pub exploration: f64,
     /// Which parts of a score to use.
     pub predictor: Choice,
+    /// How a model is drawn.
+    pub policy: PolicyChoice,
 }
 
 /// A router before it is bytes.
@@ -110,8 +112,9 @@ pub fn build(
         crate_version: env!("CARGO_PKG_VERSION").to_owned(),
         metrics,
     };
-    let manifest =
-        manifest(problem, recipe, reference, &curve, latency_ms[reference.model], provenance);
+    let ends = Ends { reference: reference.model, ..heads.means.ends };
+    let of_reference = (ends, latency_ms[reference.model]);
+    let manifest = manifest(problem, recipe, reference, &curve, of_reference, provenance);
     Built { manifest, parts, stack, candidates }
 }
 
@@ -226,7 +229,7 @@ fn manifest(
     recipe: &Recipe,
     reference: Reference,
     curve: &Curve,
-    reference_latency: Option<f64>,
+    (ends, reference_latency): (Ends, Option<f64>),
     provenance: Provenance,
 ) -> Manifest {
     let point = |target| curve.point(target);
@@ -242,14 +245,6 @@ fn manifest(
         (Tier::Quality, point(Target::Retention(1.0)).lambda.min(balanced.lambda)),
         (Tier::Speed, balanced.lambda),
     ]);
-    let policy = if recipe.exploration > 0.0 {
-        PolicySpec::EpsilonGreedy {
-            epsilon: recipe.exploration,
-            base: Box::new(PolicySpec::CostAware),
-        }
-    } else {
-        PolicySpec::CostAware
-    };
     let specs = problem.models.iter().cloned().map(ModelSpec::named).collect();
     Manifest {
         format_version: FORMAT_VERSION,
@@ -257,7 +252,7 @@ fn manifest(
         catalog: Catalog::new("from training data".to_owned(), specs)
             .expect("a problem has at least two models, each once"),
         predictor: PredictorSpec::Constant(Constant::default()),
-        policy,
+        policy: recipe.policy.spec(problem, ends, recipe.exploration),
         objective: Objective {
             lambda: balanced.lambda,
             latency_weight: 0.0,

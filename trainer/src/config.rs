@@ -8,6 +8,7 @@ use crate::crossfit::FitParams;
 use crate::design::VectorizerParams;
 use crate::learn::Learn;
 use crate::operating::Target;
+use crate::policy::PolicyChoice;
 use crate::ridge::RidgeParams;
 
 /// An experiment, checked. It is written into the run folder and the artifact.
@@ -18,9 +19,10 @@ use crate::ridge::RidgeParams;
 /// | `models` | all | selection as in `--models` | |
 /// | `reference` | best single model | what retention and cost ratios refer to | a model |
 /// | `seed` | `0` | seed of everything random | |
-/// | `cross_fit` | none | `fold` for the column, or a number of folds | `[2, 20]` |
+/// | `cross_fit` | none | `fold` (the column), `5`, `5@SEED`, or `task`, `domain`, `task/5`, `domain/5`: see [`Folds`] | `[3, 20]` folds |
 /// | `predictor` | `"stack"` | parts of a score: `auto`, or one of [`crate::auto::CANDIDATES`] | |
 /// | `exploration` | `0` | share of requests drawn uniformly | `[0, 1]` |
+/// | `policy` | `"cost_aware"` | how a model is drawn: a name, or a policy in full | see [`PolicyChoice`] |
 /// | `penalties` | `[1, 3, 10, 30, 100, 300]` | L2 penalties to choose from | increasing, `(0, ∞)` |
 /// | `iterations` | `12` | conjugate-gradient steps | `[1, 200]` |
 /// | `min_df` | `2` | requests that an n-gram must occur in | `[1, ∞)` |
@@ -46,6 +48,8 @@ pub struct Config {
     pub exploration: f64,
     /// Parts of a score, or `auto`.
     pub predictor: String,
+    /// How a model is drawn.
+    pub policy: PolicyChoice,
     /// L2 penalties.
     pub penalties: Vec<f64>,
     /// Conjugate-gradient steps.
@@ -103,6 +107,8 @@ pub struct Overrides {
     pub exploration: Option<f64>,
     /// See [`Config::predictor`].
     pub predictor: Option<String>,
+    /// See [`Config::policy`].
+    pub policy: Option<PolicyChoice>,
     /// See [`Config`].
     pub penalties: Option<Vec<f64>>,
     /// See [`Config`].
@@ -159,6 +165,7 @@ impl Default for Config {
             cross_fit: None,
             exploration: 0.0,
             predictor: "stack".to_owned(),
+            policy: PolicyChoice::default(),
             penalties: vec![1.0, 3.0, 10.0, 30.0, 100.0, 300.0],
             iterations: 12,
             min_df: 2,
@@ -199,6 +206,7 @@ impl Config {
             set(&mut config.seed, given.seed);
             set(&mut config.exploration, given.exploration);
             set(&mut config.predictor, given.predictor);
+            set(&mut config.policy, given.policy);
             set(&mut config.penalties, given.penalties);
             set(&mut config.iterations, given.iterations);
             set(&mut config.min_df, given.min_df);
@@ -255,7 +263,9 @@ impl Config {
     pub fn folds(&self) -> Result<Option<Folds>, ConfigError> {
         let folds = self.cross_fit.as_deref().map(|text| parse("cross_fit", text)).transpose()?;
         match folds {
-            Some(Folds::Hash(k)) if k > 20 => Err(range("cross_fit", "at most 20 folds", k)),
+            Some(Folds::Hash(k) | Folds::Seeded(k, _)) if k > 20 => {
+                Err(range("cross_fit", "at most 20 folds", k))
+            }
             folds => Ok(folds),
         }
     }

@@ -34,6 +34,17 @@ pub struct CrossFitted {
     pub folds: Vec<(i32, Built)>,
 }
 
+/// How the rows were cut, as a fold router says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// By what.
+    pub kind: FoldKind,
+    /// Into how many folds.
+    pub k: u32,
+    /// Of the hash; 0 for none.
+    pub seed: u64,
+}
+
 /// How many fits [`cross_fit`] will make.
 pub fn n_fits(n_folds: usize, is_nested: bool) -> usize {
     let pairs = if is_nested { n_folds * (n_folds - 1) / 2 } else { 0 };
@@ -47,12 +58,16 @@ pub fn cross_fit(
     problem: &Problem,
     params: &FitParams,
     recipe: &Recipe,
-    nested: Option<(FoldKind, u32)>,
+    nested: Option<Cut>,
     done: &dyn Fn(),
 ) -> CrossFitted {
     let folds = problem.folds();
-    let rows = |keep: &dyn Fn(i32) -> bool| -> Vec<usize> {
-        (0..problem.n_requests()).filter(|row| keep(problem.fold[*row])).collect()
+    let of = |fold: i32| -> Vec<usize> {
+        (0..problem.n_requests()).filter(|row| problem.fold[*row] == fold).collect()
+    };
+    let without = |folds: &[i32]| -> Vec<usize> {
+        let is_seen = |row: &usize| folds.iter().all(|fold| !problem.touches(*row, *fold));
+        (0..problem.n_requests()).filter(is_seen).collect()
     };
     let fit_rows = |seen: &[usize]| -> Heads {
         let heads = fit(problem, seen, params.vectorizer, &params.ridge);
@@ -64,10 +79,10 @@ pub fn cross_fit(
     if nested.is_some() {
         for (i, &a) in folds.iter().enumerate() {
             for &b in &folds[i + 1..] {
-                let seen = rows(&|fold| fold != a && fold != b);
+                let seen = without(&[a, b]);
                 let heads = fit_rows(&seen);
                 for (test, validation) in [(a, b), (b, a)] {
-                    let held = HeldOut::new(problem, &heads, rows(&|f| f == validation));
+                    let held = HeldOut::new(problem, &heads, of(validation));
                     inner.insert((test, validation), held);
                 }
             }
@@ -76,17 +91,17 @@ pub fn cross_fit(
     let mut outer = Vec::new();
     let mut routers = Vec::new();
     for &fold in &folds {
-        let seen = rows(&|other| other != fold);
+        let seen = without(&[fold]);
         let heads = fit_rows(&seen);
-        outer.push(HeldOut::new(problem, &heads, rows(&|other| other == fold)));
-        if let Some((kind, k)) = nested {
+        outer.push(HeldOut::new(problem, &heads, of(fold)));
+        if let Some(Cut { kind, k, seed }) = nested {
             let validation = folds.iter().filter(|v| **v != fold);
             let held: Vec<HeldOut> = validation.filter_map(|v| inner.remove(&(fold, *v))).collect();
-            let cut = Some(CrossFit { kind, k, held_out: fold });
+            let cut = Some(CrossFit { kind, k, seed, held_out: fold });
             routers.push((fold, build(problem, &heads, &seen, &held, recipe, cut)));
         }
     }
-    let seen = rows(&|_| true);
+    let seen = without(&[]);
     let heads = fit_rows(&seen);
     let all = build(problem, &heads, &seen, &outer, recipe, None);
     CrossFitted { all, folds: routers }

@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod nonnegative;
 pub mod operating;
 pub mod partial;
+pub mod policy;
 pub mod problem;
 pub mod propensity;
 pub mod ridge;

@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use router_core::TaskPart;
 use trainer::config::{Assume, Config, Overrides};
 use trainer::learn::Learn;
+use trainer::policy::PolicyChoice;
 use trainer::run;
 use trainer::simulate::{self, options::Options};
 use trainer::tasks;
@@ -47,13 +48,15 @@ struct FitArgs {
     /// The run folder.
     #[arg(long, default_value = "run")]
     out: PathBuf,
-    /// Also fit one router per fold: `fold` (the column) or a number of folds.
-    #[arg(long, value_name = "fold|K")]
+    /// Also fit one router per fold: `fold` (the column), `5`, `5@SEED` (dealt anew), or `task`,
+    /// `domain`, `task/5`, `domain/5` (whole labels left out).
+    #[arg(long, value_name = "FOLDS")]
     cross_fit: Option<String>,
     /// Operating point: `retention=0.95`, `cost-ratio=0.4` or `lambda=0.1`.
     #[arg(long)]
     target: Option<String>,
-    /// Models: names or globs, `!glob` to leave out, `priced`, `complete`, `common`.
+    /// Models: names or globs, `!glob` to leave out, `priced`, `complete`, `common`;
+    /// `task=GLOB` and `domain=GLOB` select requests.
     #[arg(long)]
     models: Option<String>,
     /// The model to compare with; the best single one by default.
@@ -76,6 +79,10 @@ struct FitArgs {
     /// `length`, `task`, `ridge`, `ridge+task` or `stack`.
     #[arg(long)]
     predictor: Option<String>,
+    /// How a model is drawn: `cost_aware`, or to compare with it `uniform`, `token_heuristic`,
+    /// `keywords`, `weighted`, or a TOML file with a policy in full.
+    #[arg(long)]
+    policy: Option<PolicyChoice>,
     /// Negative control: outcomes are shuffled among requests before the fit, so that nothing can
     /// be learned. A benchmark of it must show an APGR of 0.5.
     #[arg(long)]
@@ -123,6 +130,7 @@ fn fit(args: FitArgs) -> Result<()> {
         learn: args.learn,
         assume_propensities: args.assume_propensities,
         predictor: args.predictor,
+        policy: args.policy,
         shuffle_labels: args.shuffle_labels.then_some(true),
         ..Overrides::default()
     };

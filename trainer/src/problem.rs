@@ -53,6 +53,8 @@ pub struct Problem {
     pub task: Vec<Option<usize>>,
     /// `[n]`: fold of each request.
     pub fold: Vec<i32>,
+    /// The other folds that requests of the same group are in, where folds are labels.
+    pub kin: BTreeMap<usize, Vec<i32>>,
     /// `[n]` if the data are a log, else empty.
     pub drawn: Vec<Drawn>,
     /// How a log is learned from.
@@ -88,7 +90,7 @@ pub enum ProblemError {
     #[error("model {0} has no row with a known quality")]
     NoQuality(ModelId),
     /// No fold.
-    #[error("request {0} has no fold, but --cross-fit fold needs one for each")]
+    #[error("request {0} has no value in the column that --cross-fit names; each needs one")]
     NoFold(String),
     /// Validation is impossible.
     #[error("at least 2 folds are needed to choose anything by validation, got {0}")]
@@ -131,6 +133,11 @@ impl Problem {
     /// The distinct folds.
     pub fn folds(&self) -> Vec<i32> {
         self.fold.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Whether a request, or another of its group, is in a fold.
+    pub fn touches(&self, request: usize, fold: i32) -> bool {
+        self.fold[request] == fold || self.kin.get(&request).is_some_and(|k| k.contains(&fold))
     }
 
     /// Whether every model is known to have answered a request, with a judged answer.
@@ -212,6 +219,7 @@ impl Problem {
             fold_of(request, folds).ok_or_else(|| ProblemError::NoFold(request.request_id.clone()))
         };
         let (tasks, task) = labels(requests);
+        let fold: Vec<i32> = requests.iter().map(fold).collect::<Result<_, _>>()?;
         Ok(Self {
             raw: requests
                 .par_iter()
@@ -219,7 +227,8 @@ impl Problem {
                     raw_features(&request.view(), scratch)
                 })
                 .collect(),
-            fold: requests.iter().map(fold).collect::<Result<_, _>>()?,
+            kin: kin(requests, &fold),
+            fold,
             tasks,
             task,
             ..Self::default()
@@ -236,6 +245,20 @@ impl From<&router_core::Outcome> for Cell {
             latency_ms: outcome.latency_ms,
         }
     }
+}
+
+/// The other folds that requests of the same group are in.
+fn kin(requests: &[&RequestRow], fold: &[i32]) -> BTreeMap<usize, Vec<i32>> {
+    let mut folds_of: BTreeMap<&str, BTreeSet<i32>> = BTreeMap::new();
+    for (request, fold) in requests.iter().zip(fold) {
+        folds_of.entry(&request.group).or_default().insert(*fold);
+    }
+    let others = |(row, request): (usize, &&RequestRow)| {
+        let folds = &folds_of[request.group.as_str()];
+        let others = folds.iter().copied().filter(|other| *other != fold[row]);
+        (folds.len() > 1).then(|| (row, others.collect()))
+    };
+    requests.iter().enumerate().filter_map(others).collect()
 }
 
 /// The labels to learn as tasks: `task` if it tells requests apart, else `domain`.

@@ -4,18 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use datasets::{Dataset, DatasetError, Folds, Opened, divided_group};
+use datasets::{Dataset, DatasetError, Folds, Label, Opened, divided_group};
 use router_core::{DataSource, FoldKind, RequestRow, TaskPart, Weights, artifact};
 use serde::Serialize;
 
 use crate::auto::Candidate;
 use crate::build::{Built, Recipe};
 use crate::config::{Assume, Config};
-use crate::crossfit::{cross_fit, n_fits};
+use crate::crossfit::{Cut, cross_fit, n_fits};
 use crate::partial::{self, Partial};
 use crate::problem::Problem;
 use crate::propensity::{fit_choices, is_choices};
 use crate::stack::Stack;
+
+/// More folds take as many fits as half their square.
+const MAX_FOLDS: usize = 20;
 
 /// The bytes of the fitted routers, and what to say of them.
 #[derive(Debug)]
@@ -128,6 +131,7 @@ pub fn fit(opened: Opened, config: &Config, progress: Progress<'_>) -> Result<Fi
     }
     problem.reference =
         config.reference.as_deref().map(|name| model_named(&problem, name)).transpose()?;
+    config.policy.check(&problem)?;
     let source =
         |s: datasets::Source| DataSource { name: s.name, sha256: s.sha256, n_rows: s.n_rows };
     let recipe = Recipe {
@@ -137,14 +141,16 @@ pub fn fit(opened: Opened, config: &Config, progress: Progress<'_>) -> Result<Fi
         target: config.target()?,
         exploration: config.exploration,
         predictor: config.predictor()?,
+        policy: config.policy.clone(),
     };
     let n_folds = problem.folds().len();
-    let nested = wanted.map(|folds| match folds {
-        Folds::Column => (FoldKind::Fold, u32::try_from(n_folds).unwrap_or(u32::MAX)),
-        Folds::Hash(k) => (FoldKind::Hash, k),
-    });
+    let nested = wanted.map(|folds| cut(folds, n_folds));
     if nested.is_some() {
-        ensure!(n_folds >= 3, "at least 3 folds are needed to cross-fit, got {n_folds}");
+        ensure!(
+            (3..=MAX_FOLDS).contains(&n_folds),
+            "3 to {MAX_FOLDS} folds are needed to cross-fit, got {n_folds}; task/5 or domain/5 \
+             deals whole labels into five"
+        );
     }
     let total = n_fits(n_folds, nested.is_some());
     let done = std::cell::Cell::new(0);
@@ -237,6 +243,18 @@ fn requests(data: &Dataset) -> Vec<&RequestRow> {
         Dataset::Table(table) => table.requests.iter().collect(),
         Dataset::Log(log) => log.iter().map(|row| &row.request).collect(),
     }
+}
+
+/// How fold routers say that rows were cut.
+fn cut(folds: Folds, n_folds: usize) -> Cut {
+    let (kind, k, seed) = match folds {
+        Folds::Column => (FoldKind::Fold, u32::try_from(n_folds).unwrap_or(u32::MAX), 0),
+        Folds::Hash(k) => (FoldKind::Hash, k, 0),
+        Folds::Seeded(k, seed) => (FoldKind::Hash, k, seed),
+        Folds::Label(Label::Task, k) => (FoldKind::Task, k, 0),
+        Folds::Label(Label::Domain, k) => (FoldKind::Domain, k, 0),
+    };
+    Cut { kind, k, seed }
 }
 
 /// The column, if every request has a fold, there are at least two and none divides a group; else

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::baseline::{self, Singles, knn::knn, lookup::lookup, weighted::weighted};
 use crate::judge::{JudgeError, Judged, Validated};
+use crate::own_policy::own_policy;
 use crate::panel::Panel;
 use crate::policy::{Deployed, Plan, Policy, Roles};
 use crate::split::Splits;
@@ -48,6 +49,12 @@ pub(super) fn lineup(
     let mut policies = Vec::new();
     for router in routers {
         policies.push(routed(router, panel, roles)?);
+    }
+    for router in routers {
+        if let Some((policy, choices)) = own_policy(router, panel)? {
+            let name = format!("{} {policy}", router.name);
+            policies.push(Policy::fixed(&name, "the policy that the router carries", choices));
+        }
     }
     policies.extend(baselines(panel, splits, roles));
     Ok(policies)

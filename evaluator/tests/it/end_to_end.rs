@@ -35,7 +35,7 @@ fn artifact(sha256: &str, held_out: Option<i32>) -> Vec<u8> {
         n_rows: 120,
     }];
     manifest.provenance.cross_fit =
-        held_out.map(|held_out| CrossFit { kind: FoldKind::Fold, k: 5, held_out });
+        held_out.map(|held_out| CrossFit { kind: FoldKind::Fold, k: 5, seed: 0, held_out });
     manifest.operating_points = vec![OperatingPoint {
         name: "retention=0.95".to_owned(),
         lambda: 0.1,

@@ -131,6 +131,42 @@ pub enum PolicyError {
 }
 
 impl PolicySpec {
+    /// The token heuristic between two models, with its default limit.
+    pub fn token_heuristic(cheap: ModelId, strong: ModelId) -> Self {
+        Self::TokenHeuristic { cheap, strong, tokens: heuristic_tokens() }
+    }
+
+    /// Keyword rules between two models, with their default phrases and levels.
+    pub fn keywords(cheap: ModelId, strong: ModelId) -> Self {
+        Self::Keywords {
+            cheap,
+            middle: None,
+            strong,
+            complex: super::keywords::complex(),
+            simple: super::keywords::simple(),
+            middle_from: middle_from(),
+            strong_from: strong_from(),
+        }
+    }
+
+    /// The weighted sum with its default weights, sources and refresh rates.
+    pub fn weighted() -> Self {
+        Self::Weighted {
+            weights: PerFactor::default(),
+            sources: PerFactor::default(),
+            refresh: PerFactor::default(),
+        }
+    }
+
+    /// The policy below exploration.
+    pub fn base(&self) -> &Self {
+        let mut policy = self;
+        while let Self::EpsilonGreedy { base, .. } = policy {
+            policy = base;
+        }
+        policy
+    }
+
     /// Whether the policy decides without chance.
     pub fn is_deterministic(&self) -> bool {
         match self {

@@ -1,6 +1,7 @@
 //! Models, route, feedback, export, health.
 
 use datasets::Dataset;
+use router_core::predictor::tasks::TaskScratch;
 
 use super::*;
 
@@ -30,6 +31,23 @@ async fn route_decides_and_explains_without_a_call() {
     let explicit = rig.post("/v1/route", chat("small")).await.json();
     assert_eq!((&explicit["model"], &explicit["policy"]), (&json!("small"), &json!("explicit")));
     assert!(rig.sim.asked().is_empty() && rig.log().await.is_empty());
+}
+
+#[tokio::test]
+async fn route_names_the_task_where_the_router_carries_a_classifier() {
+    let part = router_core::testing::task_part(3);
+    let bytes = part.carried_by(&two_model_router()).unwrap();
+    let models = [("large", "good"), ("small", "good")];
+    let rig = Rig::with_router(&models, "", Some(&bytes)).await;
+    let text = "Translate this letter into French.";
+    let body = json!({ "model": "auto", "messages": [{ "role": "user", "content": text }] });
+    let decided = rig.post("/v1/route", body).await.json();
+    let view = router_core::RequestView::from_text(text);
+    let expected = part.tasks().predict(&view, &mut TaskScratch::default());
+    assert!(expected.label.is_some());
+    assert_eq!(decided["task"], serde_json::to_value(expected).unwrap());
+    let plain = Rig::with_router(&models, "", Some(&two_model_router())).await;
+    assert_eq!(plain.post("/v1/route", chat("auto")).await.json()["task"], Value::Null);
 }
 
 #[tokio::test]
