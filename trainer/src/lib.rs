@@ -5,7 +5,7 @@
 //! [`design`]; [`stack`] chooses penalties and
 //! weights on held-out predictions, apart for each group of [`components`]; [`operating`]
 //! chooses λ; [`build`] puts the router together; [`run`] writes the folder.
-//! [`simulate`] replays a table to policies that go on learning.
+//! [`place`] adds models that a router does not know, by a few labels; [`simulate`] replays a table to policies that go on learning.
 
 pub mod auto;
 pub mod bag;
@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod nonnegative;
 pub mod operating;
 pub mod partial;
+pub mod place;
 pub mod problem;
 pub mod propensity;
 pub mod ridge;

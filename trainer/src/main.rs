@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use router_core::TaskPart;
 use trainer::config::{Assume, Config, Overrides};
 use trainer::learn::Learn;
+use trainer::place;
 use trainer::run;
 use trainer::simulate::{self, options::Options};
 use trainer::tasks;
@@ -30,6 +31,8 @@ enum Command {
     Fit(Box<FitArgs>),
     /// Fits a task classifier, a part that any router can carry, and writes a run folder.
     FitTasks(Box<FitTasks>),
+    /// Adds models that a router does not know, by 20 to 50 prompts with a label each.
+    Place(PlaceArgs),
     /// Replays an outcome table to policies that learn while they serve.
     Simulate(Box<Options>),
     /// Shows what an artifact says of itself, as JSON.
@@ -37,6 +40,19 @@ enum Command {
         /// A `router.safetensors` or `tasks.safetensors`.
         router: PathBuf,
     },
+}
+
+#[derive(clap::Args)]
+struct PlaceArgs {
+    /// A run folder of `fit`, or an artifact.
+    run: PathBuf,
+    /// Parquet files or folders of them (log schema, version 1): answers of the new models, and, if
+    /// there are any, of known ones to the same prompts.
+    #[arg(required = true)]
+    logs: Vec<PathBuf>,
+    /// The folder of the routers that know the new models too.
+    #[arg(long, default_value = "placed")]
+    out: PathBuf,
 }
 
 #[derive(clap::Args)]
@@ -92,6 +108,7 @@ fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Fit(args) => fit(*args),
         Command::FitTasks(args) => fit_tasks(&args),
+        Command::Place(args) => place(&args),
         Command::Simulate(options) => simulate(&options),
         Command::Inspect { router } => inspect(&router),
     };
@@ -140,6 +157,14 @@ fn fit(args: FitArgs) -> Result<()> {
     }
     run::write(&args.out, &fitted, &config)?;
     output::line(&trainer::summary::text(&fitted.metrics, fitted.folds.len()));
+    output::line(&format!("wrote {}", args.out.join("router.safetensors").display()));
+    Ok(())
+}
+
+fn place(args: &PlaceArgs) -> Result<()> {
+    let placed = place::run::place(&args.run, &args.logs)?;
+    place::run::write(&args.out, &placed)?;
+    output::line(&place::run::summary(&placed.all.reports));
     output::line(&format!("wrote {}", args.out.join("router.safetensors").display()));
     Ok(())
 }
