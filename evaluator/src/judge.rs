@@ -17,6 +17,8 @@ use crate::sweep::{Choice, Expected, index};
 pub struct Judged {
     /// Its name in reports.
     pub name: String,
+    /// Version of the router for all requests.
+    pub version: String,
     /// How the rows were cut, if it is one router for each fold.
     pub folds: Option<Folds>,
     /// By held-out fold; a single one has the key 0.
@@ -88,10 +90,11 @@ pub fn load(path: &Path, sources: &[Source]) -> Result<Judged, JudgeError> {
     let router = read(&file)?;
     let name = if is_folder { path.file_name() } else { path.file_stem() };
     let name = name.map_or_else(|| "router".to_owned(), |n| n.to_string_lossy().into_owned());
+    let version = router.version().to_owned();
     let fitted = &router.manifest().provenance.data;
     let seen = fitted.iter().find(|data| sources.iter().any(|s| s.sha256 == data.sha256));
     let Some(data) = seen else {
-        return Ok(Judged { name, folds: None, routers: BTreeMap::from([(0, router)]) });
+        return Ok(Judged { name, version, folds: None, routers: BTreeMap::from([(0, router)]) });
     };
     let refused = JudgeError::Seen { router: name.clone(), data: data.name.clone() };
     let folder = file.parent().unwrap_or(path).join("folds");
@@ -114,7 +117,7 @@ pub fn load(path: &Path, sources: &[Source]) -> Result<Judged, JudgeError> {
     }
     match cut {
         None => Err(refused),
-        Some(_) => Ok(Judged { name, folds: cut, routers }),
+        Some(_) => Ok(Judged { name, version, folds: cut, routers }),
     }
 }
 
@@ -182,7 +185,8 @@ impl Judged {
         self.routers.values().next().expect("a judged router has at least one artifact")
     }
 
-    fn for_request(&self, request: &RequestRow) -> Result<&Router, JudgeError> {
+    /// The router that did not see a request.
+    pub(crate) fn for_request(&self, request: &RequestRow) -> Result<&Router, JudgeError> {
         let fold = match self.folds {
             None => Some(0),
             Some(folds) => fold_of(request, folds),

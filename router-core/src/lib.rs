@@ -21,6 +21,7 @@
 pub mod artifact;
 pub mod bandit;
 pub mod calibration;
+pub mod cascade;
 pub mod catalog;
 pub mod decision;
 pub mod explain;
