@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use datasets::{Folds, Source, fold_of};
 use rayon::prelude::*;
 use router_core::{
-    ArtifactError, CrossFit, FoldKind, ModelId, Prediction, RequestRow, Router, Scratch,
+    ArtifactError, CrossFit, FoldKind, ModelId, Objective, Prediction, RequestRow, Router, Scratch,
 };
 
 use crate::panel::Panel;
@@ -219,7 +219,7 @@ impl Judged {
             .map_init(Scratch::default, |scratch, (router, request)| {
                 let arms = self.arms(router, panel).unwrap_or_default();
                 let prediction = router.predict(&request.view(), scratch);
-                Row::new(&prediction, &arms, router.manifest().objective.reference_cost)
+                Row::new(&prediction, &arms, &router.manifest().objective)
             })
             .collect();
         let mut judgement =
@@ -286,11 +286,15 @@ struct Row {
 
 impl Row {
     /// An unknown cost counts as the highest known one, as in the served policy.
-    fn new(prediction: &Prediction, arms: &[usize], reference_cost: f64) -> Self {
+    fn new(prediction: &Prediction, arms: &[usize], objective: &Objective) -> Self {
         let dearest = prediction.cost.iter().flatten().copied().fold(0.0, f64::max);
-        let cost = |arm: &usize| prediction.cost[*arm].unwrap_or(dearest) / reference_cost;
+        let cost =
+            |arm: &usize| prediction.cost[*arm].unwrap_or(dearest) / objective.reference_cost;
+        let score = |arm: &usize| {
+            prediction.score[*arm] - objective.uncertainty_weight * prediction.sd_of(*arm)
+        };
         Self {
-            score: arms.iter().map(|arm| prediction.score[*arm]).collect(),
+            score: arms.iter().map(score).collect(),
             quality: arms.iter().map(|arm| prediction.quality[*arm]).collect(),
             cost: arms.iter().map(cost).collect(),
         }

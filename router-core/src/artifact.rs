@@ -201,11 +201,21 @@ fn check_ranges(manifest: &Manifest) -> Result<(), ArtifactError> {
     }
     let lambdas = manifest.tiers.values().chain([&objective.lambda]).copied();
     let points = manifest.operating_points.iter().map(|point| point.lambda);
-    let weights = [objective.latency_weight, manifest.speed_latency_weight];
+    let weights =
+        [objective.latency_weight, manifest.speed_latency_weight, objective.uncertainty_weight];
     for value in lambdas.chain(points).chain(weights) {
         if !(value >= 0.0 && value.is_finite()) {
-            return Err(ArtifactError::Range("lambda or latency weight", "at least 0", value));
+            return Err(ArtifactError::Range(
+                "lambda, latency or uncertainty weight",
+                "at least 0",
+                value,
+            ));
         }
+    }
+    let n_arms = manifest.catalog.models().len();
+    if manifest.uncertainty.as_ref().is_some_and(|known| !known.is_valid(n_arms)) {
+        let bound = "one finite number of at least 0 per model";
+        return Err(ArtifactError::Manifest(format!("uncertainty must be {bound}")));
     }
     match Tier::ALL.into_iter().find(|tier| !manifest.tiers.contains_key(tier)) {
         Some(tier) => Err(ArtifactError::Manifest(format!("tier {tier} is missing"))),

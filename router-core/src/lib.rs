@@ -36,6 +36,7 @@ mod quadrature;
 pub mod request;
 pub mod router;
 pub mod testing;
+pub mod uncertainty;
 pub mod units;
 
 pub use artifact::{ArtifactError, Weights};
@@ -51,4 +52,5 @@ pub use predictor::tasks::part::TaskPart;
 pub use predictor::{Part, Prediction, Predictor, Scratch, TaskPrediction};
 pub use request::RequestView;
 pub use router::Router;
+pub use uncertainty::Uncertainty;
 pub use units::{Propensity, Quality, Tokens, UnitError, Usd, UsdPerMillionTokens};

@@ -80,6 +80,9 @@ async fn a_placed_model_is_expected_near_its_quality_and_served() {
     // 50 labels of variance 0.2 leave 0.06, the 300 judged ones 0.03.
     assert!((expected - real).abs() < 0.15, "{expected} {real}");
     assert!((dollars[0] / dollars[1] - 1.0).abs() < 0.3, "{dollars:?}");
+    let sd = &router.predict(&judged.requests[0].view(), &mut Scratch::default()).sd;
+    let sure = |other: usize| other == arm || sd[other] < sd[arm];
+    assert!(sd[arm] < 0.2 && (0..N_MODELS).all(sure), "{sd:?}");
     let before = read(folder.path(), "run/router.safetensors");
     let request = judged.requests[0].view();
     let (old, new) =
@@ -103,6 +106,7 @@ async fn a_placed_model_is_expected_near_its_quality_and_served() {
     let answer: Value = client().post(url).json(&body).send().await.unwrap().json().await.unwrap();
     let candidates = answer["candidates"].as_array().unwrap();
     let placed = candidates.iter().find(|candidate| candidate["model"] == name.as_str()).unwrap();
+    assert!(placed["predicted_quality_sd"].as_f64().unwrap() > 0.0, "{placed}");
     assert!(placed["propensity"].as_f64().unwrap() >= 0.3 / 5.0 - 1e-12, "{placed}");
 }
 

@@ -34,3 +34,4 @@ pub mod simulate;
 pub mod stack;
 pub mod summary;
 pub mod tasks;
+pub mod uncertainty;

@@ -72,6 +72,10 @@ struct PlaceArgs {
     /// there are any, of known ones to the same prompts.
     #[arg(required = true)]
     logs: Vec<PathBuf>,
+    /// Standard deviations of its expected quality that count against a model; as the run's by
+    /// default.
+    #[arg(long)]
+    uncertainty_weight: Option<f64>,
     /// The folder of the routers that know the new models too.
     #[arg(long, default_value = "placed")]
     out: PathBuf,
@@ -103,6 +107,9 @@ struct FitArgs {
     /// Share of requests that the router draws uniformly, so that its log can be evaluated.
     #[arg(long)]
     exploration: Option<f64>,
+    /// Standard deviations of its expected quality that count against a model.
+    #[arg(long)]
+    uncertainty_weight: Option<f64>,
     /// How a log, where one model was drawn per request, is learned from: `dr`, `ips`, `dm`, `mtr`.
     #[arg(long)]
     learn: Option<Learn>,
@@ -160,6 +167,7 @@ fn fit(args: FitArgs) -> Result<()> {
         reference: args.reference,
         seed: args.seed,
         exploration: args.exploration,
+        uncertainty_weight: args.uncertainty_weight,
         learn: args.learn,
         assume_propensities: args.assume_propensities,
         predictor: args.predictor,
@@ -196,7 +204,7 @@ fn fit_cascade(args: &CascadeArgs) -> Result<()> {
 }
 
 fn place(args: &PlaceArgs) -> Result<()> {
-    let placed = place::run::place(&args.run, &args.logs)?;
+    let placed = place::run::place(&args.run, &args.logs, args.uncertainty_weight)?;
     place::run::write(&args.out, &placed)?;
     output::line(&place::run::summary(&placed.all.reports));
     output::line(&format!("wrote {}", args.out.join("router.safetensors").display()));

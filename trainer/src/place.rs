@@ -13,8 +13,8 @@ pub mod run;
 
 use datasets::Dataset;
 use router_core::{
-    ArtifactError, Catalog, DataSource, Manifest, ModelId, ModelSpec, RequestRow, Router, Weights,
-    artifact,
+    ArtifactError, Catalog, DataSource, Manifest, ModelId, ModelSpec, RequestRow, Router,
+    Uncertainty, Weights, artifact,
 };
 use serde::Serialize;
 
@@ -74,6 +74,17 @@ pub struct Report {
     pub latency_ms: Option<f64>,
 }
 
+/// What new models are placed by.
+#[derive(Clone, Copy, Debug)]
+pub struct Labels<'a> {
+    /// Answers of the new models, and, if there are any, of known ones to the same requests.
+    pub data: &'a Dataset,
+    /// Where they are from.
+    pub sources: &'a [DataSource],
+    /// κ of the objective; `None` to leave it.
+    pub uncertainty_weight: Option<f64>,
+}
+
 /// A router that knows more models.
 #[derive(Debug)]
 pub struct Enlarged {
@@ -91,7 +102,7 @@ pub struct Enlarged {
 /// model, or its bytes are none of a router.
 pub fn enlarge(
     bytes: &[u8],
-    (data, source): (&Dataset, &[DataSource]),
+    labels: &Labels<'_>,
     keep: &(dyn Fn(&RequestRow) -> bool + Sync),
 ) -> Result<Enlarged, PlaceError> {
     let router = Router::from_bytes(bytes)?;
@@ -100,7 +111,7 @@ pub fn enlarge(
     if known.len() < 2 {
         return Err(PlaceError::TooFewModels(known.len()));
     }
-    let models = new_models(data, &manifest.catalog);
+    let models = new_models(labels.data, &manifest.catalog);
     if models.is_empty() {
         let names: Vec<&str> = known.iter().map(|spec| spec.id.as_str()).collect();
         return Err(PlaceError::NothingNew(names.join(", ")));
@@ -108,7 +119,7 @@ pub fn enlarge(
     let mut reports = Vec::new();
     let mut new: Vec<(ModelId, NewArm)> = Vec::new();
     let peers = Peers::new(&manifest);
-    for (model, labelled) in evidence(&router, data, &models, keep) {
+    for (model, labelled) in evidence(&router, labels.data, &models, keep) {
         let (arm, report) = peers.place(&model, &labelled)?;
         new.push((model, arm));
         reports.push(report);
@@ -122,12 +133,27 @@ pub fn enlarge(
         Weights::Constant(means) => Weights::Constant(arms::constant(&means, &arms)),
         Weights::Linear(parts) => Weights::Linear(Box::new(arms::linear(&parts, &arms))),
     };
-    let manifest = with_models(manifest, specs, source, &reports)?;
+    let sds = sds(&manifest, &arms);
+    let mut manifest = with_models(manifest, specs, labels.sources, &reports)?;
+    manifest.uncertainty = Some(sds);
+    if let Some(weight) = labels.uncertainty_weight {
+        manifest.objective.uncertainty_weight = weight;
+    }
     let mut bytes = artifact::to_bytes(manifest, weights)?;
     if let Some(part) = router.tasks() {
         bytes = part.carried_by(&bytes)?;
     }
     Ok(Enlarged { bytes, reports })
+}
+
+/// The standard deviations of all arms; known ones of which none is recorded count as sure.
+fn sds(manifest: &Manifest, arms: &[Arm]) -> Uncertainty {
+    let before = manifest.uncertainty.clone().unwrap_or_default();
+    let sd = |arm: &Arm| match arm {
+        Arm::Known(at) => before.quality_sd.get(*at).copied().unwrap_or(0.0),
+        Arm::New(new) => new.sd,
+    };
+    Uncertainty { quality_sd: arms.iter().map(sd).collect(), ..before }
 }
 
 fn with_models(

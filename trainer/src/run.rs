@@ -137,6 +137,7 @@ pub fn fit(opened: Opened, config: &Config, progress: Progress<'_>) -> Result<Fi
         target: config.target()?,
         exploration: config.exploration,
         predictor: config.predictor()?,
+        uncertainty_weight: config.uncertainty_weight,
     };
     let n_folds = problem.folds().len();
     let nested = wanted.map(|folds| match folds {

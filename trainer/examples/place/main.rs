@@ -147,6 +147,7 @@ impl World {
             target: Target::Retention(0.95),
             exploration: 0.0,
             predictor: Choice::Only(5),
+            uncertainty_weight: 0.0,
         };
         let built = cross_fit(&problem, &Config::default().fit_params(), &recipe, None, &|| {}).all;
         let bytes = artifact::to_bytes(built.manifest, Weights::Linear(Box::new(built.parts)))?;

@@ -19,6 +19,8 @@ pub struct NewArm {
     pub score: Vec<f64>,
     /// What is added to that.
     pub score_intercept: f64,
+    /// Standard deviation of the score, on average over the labelled prompts.
+    pub sd: f64,
     /// `[n_known]`: what the logarithm of each known cost counts, and what is added; `None` where
     /// its cost is unknown.
     pub cost: Option<(Vec<f64>, f64)>,
@@ -169,6 +171,7 @@ mod tests {
         NewArm {
             score: vec![0.5, 0.8, -0.3],
             score_intercept: 0.05,
+            sd: 0.1,
             cost: Some((vec![0.2, 0.2, 0.6], 0.7)),
             latency_ms: Some(80.0),
         }

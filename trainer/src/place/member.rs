@@ -114,6 +114,7 @@ impl Peers {
         };
         let arm = NewArm {
             score_intercept: placed.intercept - placed.weights[self.guard.0] * self.guard.1,
+            sd: mean(known.iter().map(|known| placed.sd(known))),
             score: placed.weights,
             cost: priced,
             latency_ms,

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use datasets::{Folds, fold_of, open_choices};
 use router_core::{CrossFit, DataSource, FoldKind, RequestRow, Router};
 
-use super::{Enlarged, Report, enlarge};
+use super::{Enlarged, Labels, Report, enlarge};
 
 /// Routers that know more models.
 #[derive(Debug)]
@@ -24,16 +24,22 @@ pub struct PlacedRun {
 ///
 /// # Errors
 ///
-/// If a file cannot be read, nothing is new, or too little is known of a new model.
-pub fn place(run: &Path, logs: &[PathBuf]) -> Result<PlacedRun> {
+/// If a file cannot be read, the weight is out of range, nothing is new, or too little is known of a new model.
+pub fn place(run: &Path, logs: &[PathBuf], uncertainty_weight: Option<f64>) -> Result<PlacedRun> {
+    if let Some(weight) = uncertainty_weight {
+        ensure!(
+            (0.0..=10.0).contains(&weight),
+            "--uncertainty-weight must be in [0, 10], got {weight}"
+        );
+    }
     let is_folder = run.is_dir();
     let file = if is_folder { run.join("router.safetensors") } else { run.to_path_buf() };
     let opened = open_choices(logs)?;
     let source =
         |s: datasets::Source| DataSource { name: s.name, sha256: s.sha256, n_rows: s.n_rows };
     let sources: Vec<DataSource> = opened.sources.into_iter().map(source).collect();
-    let data = (&opened.data, &sources[..]);
-    let all = enlarge(&read(&file)?, data, &|_| true)
+    let labels = Labels { data: &opened.data, sources: &sources, uncertainty_weight };
+    let all = enlarge(&read(&file)?, &labels, &|_| true)
         .with_context(|| format!("cannot place models in {}", file.display()))?;
     let mut folds = Vec::new();
     for path in if is_folder { fold_files(&run.join("folds"))? } else { Vec::new() } {
@@ -43,7 +49,7 @@ pub fn place(run: &Path, logs: &[PathBuf]) -> Result<PlacedRun> {
         let cut = router.manifest().provenance.cross_fit;
         let is_unseen =
             |request: &RequestRow| cut.is_none_or(|cut| fold(request, cut) != Some(cut.held_out));
-        let enlarged = enlarge(&bytes, data, &is_unseen)
+        let enlarged = enlarge(&bytes, &labels, &is_unseen)
             .with_context(|| format!("cannot place models in {}", path.display()))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         folds.push((name, enlarged.bytes));
