@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(kept("task=mail,task=code-1,!domain=law").1, ["mail"]);
         // `c` did not answer the first request, `b-1` has no cost in the second.
         assert_eq!(kept("task=code-1,complete").0, ["a-1", "b-1"]);
-        assert_eq!(kept("task=code-1,priced").0, ["a-1", "b-1"]);
+        assert_eq!(kept("task=code-1,priced").0, ["a-1", "b-1", "c"]);
         let none = "task=gone".parse::<ModelSelection>().unwrap().select(&table).unwrap_err();
         assert!(none.to_string().contains("0 requests"), "{none}");
     }

@@ -30,6 +30,9 @@ pub(crate) struct BenchmarkArgs {
     /// Run folders of `trainer fit`, or artifacts.
     #[arg(long, required = true, num_args = 1..)]
     pub router: Vec<PathBuf>,
+    /// A `cascade.json` of the first router: judged beside it, both calls paid.
+    #[arg(long, value_name = "FILE")]
+    pub cascade: Option<PathBuf>,
     /// Models: names or globs, `!glob` to leave out, `priced`, `complete`, `common`,
     /// `task=GLOB`, `domain=GLOB`; by default all that every router knows.
     #[arg(long)]
@@ -57,6 +60,7 @@ impl BenchmarkArgs {
         Options {
             dataset: self.dataset(),
             routers: self.router.clone(),
+            cascade: self.cascade.clone(),
             fit_data: self.fit_data.clone(),
             models: self.models.clone(),
             pair: self.pair.clone(),

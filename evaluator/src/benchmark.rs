@@ -11,6 +11,7 @@ use datasets::{Dataset, Folds, ModelSelection, Opened, SelectError};
 use router_core::{ModelId, OutcomeTable};
 
 use crate::bootstrap::{Interval, interval};
+use crate::cascade::{self, CascadeReport};
 use crate::judge::{self, Judged};
 use crate::metric::{Metric, Missing};
 use crate::panel::{Panel, pair_of};
@@ -30,6 +31,8 @@ pub struct Options {
     pub routers: Vec<PathBuf>,
     /// Files or folders that the routers were fitted on, if they are not the judged ones.
     pub fit_data: Vec<PathBuf>,
+    /// A `cascade.json` of the first router.
+    pub cascade: Option<PathBuf>,
     /// Which models; by default all that every router knows.
     pub models: Option<ModelSelection>,
     /// Weak and strong model, if only two are compared.
@@ -45,6 +48,7 @@ impl Default for Options {
         Self {
             dataset: None,
             routers: Vec::new(),
+            cascade: None,
             fit_data: Vec::new(),
             models: None,
             pair: None,
@@ -97,6 +101,7 @@ pub fn benchmark(opened: &Opened, options: &Options) -> Result<Report, Benchmark
     figures.bands(&mut report, &policies);
     report.folds = fold_names(&panel, folds);
     detail::pair(&mut report, &panel, roles, &study);
+    report.cascade = cascade(opened, options, (&panel, &policies), &routers)?;
     for (i, policy) in policies.iter().enumerate() {
         let mut of_policy = figures.report(&study, &policies, i);
         of_policy.two_model = detail::two_model_curve(policy, &study);
@@ -111,6 +116,25 @@ pub fn benchmark(opened: &Opened, options: &Options) -> Result<Report, Benchmark
         }
     }
     Ok(report)
+}
+
+/// The cascade of the first router, which is the first policy.
+fn cascade(
+    opened: &Opened,
+    options: &Options,
+    (panel, policies): (&Panel, &[Policy]),
+    routers: &[Judged],
+) -> Result<Option<CascadeReport>, BenchmarkError> {
+    let (Some(path), Some(router)) = (&options.cascade, routers.first()) else { return Ok(None) };
+    let file = cascade::load(path, router)?;
+    let single = match &policies[0].plan {
+        Plan::Choices(points) => &points[..],
+        Plan::Singles | Plan::Mix | Plan::Uniform => &[],
+    };
+    let draws = (options.seed, options.replicates);
+    let single = (single, policies[0].deployed_choices());
+    let table = (panel, table(opened)?);
+    Ok(Some(cascade::judge((path, &file), router, table, draws, single)?))
 }
 
 fn table(opened: &Opened) -> Result<&OutcomeTable, BenchmarkError> {

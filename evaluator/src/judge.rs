@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use datasets::{Folds, Label, Source, fold_of};
 use rayon::prelude::*;
 use router_core::{
-    ArtifactError, CrossFit, FoldKind, ModelId, Prediction, RequestRow, Router, Scratch,
+    ArtifactError, CrossFit, FoldKind, ModelId, Objective, Prediction, RequestRow, Router, Scratch,
 };
 
 use crate::panel::Panel;
@@ -17,6 +17,8 @@ use crate::sweep::{Choice, Expected, index};
 pub struct Judged {
     /// Its name in reports.
     pub name: String,
+    /// Version of the router for all requests.
+    pub version: String,
     /// How the rows were cut, if it is one router for each fold.
     pub folds: Option<Folds>,
     /// By held-out fold; a single one has the key 0.
@@ -88,10 +90,11 @@ pub fn load(path: &Path, sources: &[Source]) -> Result<Judged, JudgeError> {
     let router = read(&file)?;
     let name = if is_folder { path.file_name() } else { path.file_stem() };
     let name = name.map_or_else(|| "router".to_owned(), |n| n.to_string_lossy().into_owned());
+    let version = router.version().to_owned();
     let fitted = &router.manifest().provenance.data;
     let seen = fitted.iter().find(|data| sources.iter().any(|s| s.sha256 == data.sha256));
     let Some(data) = seen else {
-        return Ok(Judged { name, folds: None, routers: BTreeMap::from([(0, router)]) });
+        return Ok(Judged { name, version, folds: None, routers: BTreeMap::from([(0, router)]) });
     };
     let refused = JudgeError::Seen { router: name.clone(), data: data.name.clone() };
     let folder = file.parent().unwrap_or(path).join("folds");
@@ -114,7 +117,7 @@ pub fn load(path: &Path, sources: &[Source]) -> Result<Judged, JudgeError> {
     }
     match cut {
         None => Err(refused),
-        Some(_) => Ok(Judged { name, folds: cut, routers }),
+        Some(_) => Ok(Judged { name, version, folds: cut, routers }),
     }
 }
 
@@ -219,7 +222,7 @@ impl Judged {
             .map_init(Scratch::default, |scratch, (router, request)| {
                 let arms = self.arms(router, panel).unwrap_or_default();
                 let prediction = router.predict(&request.view(), scratch);
-                Row::new(&prediction, &arms, router.manifest().objective.reference_cost)
+                Row::new(&prediction, &arms, &router.manifest().objective)
             })
             .collect();
         let mut judgement =
@@ -286,11 +289,15 @@ struct Row {
 
 impl Row {
     /// An unknown cost counts as the highest known one, as in the served policy.
-    fn new(prediction: &Prediction, arms: &[usize], reference_cost: f64) -> Self {
+    fn new(prediction: &Prediction, arms: &[usize], objective: &Objective) -> Self {
         let dearest = prediction.cost.iter().flatten().copied().fold(0.0, f64::max);
-        let cost = |arm: &usize| prediction.cost[*arm].unwrap_or(dearest) / reference_cost;
+        let cost =
+            |arm: &usize| prediction.cost[*arm].unwrap_or(dearest) / objective.reference_cost;
+        let score = |arm: &usize| {
+            prediction.score[*arm] - objective.uncertainty_weight * prediction.sd_of(*arm)
+        };
         Self {
-            score: arms.iter().map(|arm| prediction.score[*arm]).collect(),
+            score: arms.iter().map(score).collect(),
             quality: arms.iter().map(|arm| prediction.quality[*arm]).collect(),
             cost: arms.iter().map(cost).collect(),
         }

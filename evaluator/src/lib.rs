@@ -18,6 +18,7 @@
 pub mod baseline;
 pub mod benchmark;
 pub mod bootstrap;
+pub mod cascade;
 pub mod judge;
 pub mod metric;
 mod own_policy;

@@ -10,6 +10,7 @@ pub mod text;
 use datasets::Source;
 
 use crate::bootstrap::Interval;
+use crate::cascade::CascadeReport;
 use crate::metric::Metric;
 use crate::metric::calibration::Bin;
 use crate::metric::hull::Point;
@@ -51,6 +52,8 @@ pub struct Report {
     pub routers: Vec<PolicyReport>,
     /// What they are compared with.
     pub baselines: Vec<PolicyReport>,
+    /// The cascade of the first router.
+    pub cascade: Option<CascadeReport>,
 }
 
 /// A single model on the judged requests.

@@ -115,25 +115,10 @@ impl Router {
     /// If the bytes are truncated, of another version, have unknown keys or tensors, or hold
     /// numbers that are not finite or out of range.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ArtifactError> {
-        let (_, header) = SafeTensors::read_metadata(bytes)?;
-        let json = header.metadata().as_ref().and_then(|metadata| metadata.get(MANIFEST_KEY));
-        let json = json.ok_or_else(|| ArtifactError::Manifest("there is none".to_owned()))?;
-        check_versions(json)?;
-        let (manifest, tasks) = read_manifest(json)?;
-        check_ranges(&manifest)?;
-        let tensors = SafeTensors::deserialize(bytes)?;
-        let tasks = tasks.map(|tasks| TaskPart::of(tasks, &tensors)).transpose()?;
-        let n_arms = manifest.catalog.models().len();
-        let predictor: Box<dyn Predictor> = match &manifest.predictor {
-            PredictorSpec::Constant(constant) => {
-                refuse_unknown(&tensors, &[], tasks.is_some())?;
-                Box::new(check_constant(constant, n_arms)?)
-            }
-            PredictorSpec::Linear(spec) => {
-                let bag: &[&str] = if spec.bag_hidden.is_some() { &bag::TENSORS } else { &[] };
-                refuse_unknown(&tensors, &[&LINEAR_TENSORS, bag].concat(), tasks.is_some())?;
-                Box::new(Linear::new(linear_parts(spec, n_arms, &tensors)?)?)
-            }
+        let (manifest, weights, tasks) = read(bytes)?;
+        let predictor: Box<dyn Predictor> = match weights {
+            Weights::Constant(constant) => Box::new(constant),
+            Weights::Linear(parts) => Box::new(Linear::new(*parts)?),
         };
         let version: String =
             Sha256::digest(bytes).iter().take(8).map(|b| format!("{b:02x}")).collect();
@@ -141,6 +126,39 @@ impl Router {
         router.tasks = tasks;
         Ok(router)
     }
+}
+
+/// Takes a router apart. A task classifier that it carries is left out.
+///
+/// # Errors
+///
+/// As [`Router::from_bytes`], except for weights of wrong shapes.
+pub fn into_parts(bytes: &[u8]) -> Result<(Manifest, Weights), ArtifactError> {
+    read(bytes).map(|(manifest, weights, _)| (manifest, weights))
+}
+
+fn read(bytes: &[u8]) -> Result<(Manifest, Weights, Option<TaskPart>), ArtifactError> {
+    let (_, header) = SafeTensors::read_metadata(bytes)?;
+    let json = header.metadata().as_ref().and_then(|metadata| metadata.get(MANIFEST_KEY));
+    let json = json.ok_or_else(|| ArtifactError::Manifest("there is none".to_owned()))?;
+    check_versions(json)?;
+    let (manifest, tasks) = read_manifest(json)?;
+    check_ranges(&manifest)?;
+    let tensors = SafeTensors::deserialize(bytes)?;
+    let tasks = tasks.map(|tasks| TaskPart::of(tasks, &tensors)).transpose()?;
+    let n_arms = manifest.catalog.models().len();
+    let weights = match &manifest.predictor {
+        PredictorSpec::Constant(constant) => {
+            refuse_unknown(&tensors, &[], tasks.is_some())?;
+            Weights::Constant(check_constant(constant, n_arms)?)
+        }
+        PredictorSpec::Linear(spec) => {
+            let bag: &[&str] = if spec.bag_hidden.is_some() { &bag::TENSORS } else { &[] };
+            refuse_unknown(&tensors, &[&LINEAR_TENSORS, bag].concat(), tasks.is_some())?;
+            Weights::Linear(Box::new(linear_parts(spec, n_arms, &tensors)?))
+        }
+    };
+    Ok((manifest, weights, tasks))
 }
 
 /// The manifest, and that of the task classifier that the router carries, if it does.
@@ -183,11 +201,21 @@ fn check_ranges(manifest: &Manifest) -> Result<(), ArtifactError> {
     }
     let lambdas = manifest.tiers.values().chain([&objective.lambda]).copied();
     let points = manifest.operating_points.iter().map(|point| point.lambda);
-    let weights = [objective.latency_weight, manifest.speed_latency_weight];
+    let weights =
+        [objective.latency_weight, manifest.speed_latency_weight, objective.uncertainty_weight];
     for value in lambdas.chain(points).chain(weights) {
         if !(value >= 0.0 && value.is_finite()) {
-            return Err(ArtifactError::Range("lambda or latency weight", "at least 0", value));
+            return Err(ArtifactError::Range(
+                "lambda, latency or uncertainty weight",
+                "at least 0",
+                value,
+            ));
         }
+    }
+    let n_arms = manifest.catalog.models().len();
+    if manifest.uncertainty.as_ref().is_some_and(|known| !known.is_valid(n_arms)) {
+        let bound = "one finite number of at least 0 per model";
+        return Err(ArtifactError::Manifest(format!("uncertainty must be {bound}")));
     }
     match Tier::ALL.into_iter().find(|tier| !manifest.tiers.contains_key(tier)) {
         Some(tier) => Err(ArtifactError::Manifest(format!("tier {tier} is missing"))),

@@ -11,7 +11,7 @@ use crate::predictor::{Part, TaskPrediction};
 /// One factor of a utility: `contribution = value · weight`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Factor {
-    /// Its name: `cost`, `latency`, a part of the predicted quality such as `words`, or a factor
+    /// Its name: `cost`, `latency`, `uncertainty`, a part of the predicted quality such as `words`, or a factor
     /// of a weighted policy.
     pub factor: String,
     /// Its value: predicted quality, or cost and latency as multiples of the reference model's; in
@@ -32,6 +32,9 @@ pub struct Candidate {
     pub propensity: f64,
     /// Calibrated expected quality.
     pub predicted_quality: f64,
+    /// Standard deviation of that expectation; absent if unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predicted_quality_sd: Option<f64>,
     /// Expected dollars of this request.
     pub predicted_cost_usd: Option<f64>,
     /// Expected milliseconds until the last byte.
@@ -113,6 +116,7 @@ impl Decision {
             model: model.clone(),
             propensity,
             predicted_quality: self.prediction.quality[arm],
+            predicted_quality_sd: self.prediction.sd.get(arm).copied(),
             predicted_cost_usd: self.prediction.cost[arm],
             predicted_latency_ms: self.prediction.latency_ms[arm],
             utility,
@@ -141,6 +145,7 @@ impl Decision {
         for (name, contribution, weight) in [
             ("cost", utility.cost, objective.lambda),
             ("latency", utility.latency, objective.latency_weight),
+            ("uncertainty", utility.uncertainty, objective.uncertainty_weight),
         ] {
             if weight > 0.0 {
                 factors.push(factor(name, contribution / -weight, -weight, contribution));

@@ -21,6 +21,7 @@
 pub mod artifact;
 pub mod bandit;
 pub mod calibration;
+pub mod cascade;
 pub mod catalog;
 pub mod decision;
 pub mod explain;
@@ -35,6 +36,7 @@ mod quadrature;
 pub mod request;
 pub mod router;
 pub mod testing;
+pub mod uncertainty;
 pub mod units;
 
 pub use artifact::{ArtifactError, Weights};
@@ -50,4 +52,5 @@ pub use predictor::tasks::part::TaskPart;
 pub use predictor::{Part, Prediction, Predictor, Scratch, TaskPrediction};
 pub use request::RequestView;
 pub use router::Router;
+pub use uncertainty::Uncertainty;
 pub use units::{Propensity, Quality, Tokens, UnitError, Usd, UsdPerMillionTokens};

@@ -9,6 +9,7 @@ use crate::catalog::{Catalog, ModelId};
 use crate::objective::{Objective, Tier};
 use crate::policy::PolicySpec;
 use crate::predictor::Constant;
+use crate::uncertainty::Uncertainty;
 
 /// The artifact format that this crate writes and reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -33,6 +34,9 @@ pub struct Manifest {
     pub tiers: BTreeMap<Tier, f64>,
     /// ω of the speed tier.
     pub speed_latency_weight: f64,
+    /// How sure it is of what it expects; absent if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncertainty: Option<Uncertainty>,
     /// Points of the cost–quality curve that were chosen by inner validation.
     pub operating_points: Vec<OperatingPoint>,
     /// Where it comes from.

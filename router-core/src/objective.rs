@@ -56,7 +56,7 @@ impl std::str::FromStr for Tier {
     }
 }
 
-/// The exchange rates: `utility = quality − λ · cost / c_ref − ω · latency / l_ref`.
+/// The exchange rates: `utility = quality − λ · cost / c_ref − ω · latency / l_ref − κ · sd`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Objective {
@@ -69,6 +69,14 @@ pub struct Objective {
     pub reference_cost: f64,
     /// `l_ref` > 0: mean milliseconds of the reference model.
     pub reference_latency_ms: f64,
+    /// κ ≥ 0: how many standard deviations of its expected quality count against a model.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub uncertainty_weight: f64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_nothing(weight: &f64) -> bool {
+    *weight <= 0.0
 }
 
 /// What one arm's utility is made of.
@@ -80,12 +88,14 @@ pub struct Utility {
     pub cost: f64,
     /// `−ω · latency / l_ref`.
     pub latency: f64,
+    /// `−κ · sd`.
+    pub uncertainty: f64,
 }
 
 impl Utility {
     /// The sum; an arm whose sum is not a number is worst.
     pub fn total(&self) -> f64 {
-        let total = self.quality + self.cost + self.latency;
+        let total = self.quality + self.cost + self.latency + self.uncertainty;
         if total.is_nan() { f64::NEG_INFINITY } else { total }
     }
 }
@@ -109,6 +119,7 @@ impl Objective {
                     prediction.latency_ms[arm].unwrap_or(slowest),
                     self.reference_latency_ms,
                 ),
+                uncertainty: part(self.uncertainty_weight, prediction.sd_of(arm), 1.0),
             })
             .collect()
     }
@@ -129,6 +140,7 @@ mod tests {
             score: vec![0.8, 0.5],
             cost: vec![Some(0.02), None],
             latency_ms: vec![Some(2000.0), Some(500.0)],
+            sd: vec![0.0, 0.1],
             ..Prediction::default()
         };
         let objective = Objective {
@@ -136,11 +148,12 @@ mod tests {
             latency_weight: 0.2,
             reference_cost: 0.01,
             reference_latency_ms: 1000.0,
+            uncertainty_weight: 0.5,
         };
         let totals: Vec<f64> =
             objective.utilities(&prediction).iter().map(Utility::total).collect();
-        // 0.8 − 0.1·2 − 0.2·2, and 0.5 − 0.1·2 (unknown counts as the dearest) − 0.2·0.5.
-        assert!((totals[0] - 0.2).abs() < 1e-12 && (totals[1] - 0.2).abs() < 1e-12, "{totals:?}");
+        // 0.8 − 0.1·2 − 0.2·2, and 0.5 − 0.1·2 (unknown counts as the dearest) − 0.2·0.5 − 0.5·0.1.
+        assert!((totals[0] - 0.2).abs() < 1e-12 && (totals[1] - 0.15).abs() < 1e-12, "{totals:?}");
     }
 
     #[test]

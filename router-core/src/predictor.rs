@@ -19,11 +19,20 @@ pub struct Scratch {
     pub(crate) features: FeatureScratch,
     pub(crate) counts: Vec<u16>,
     pub(crate) touched: Vec<u32>,
+    pub(crate) n_unknown: u32,
+    pub(crate) n_grams: u32,
     pub(crate) sums: Vec<f32>,
     pub(crate) hidden: Vec<f32>,
     pub(crate) outputs: Vec<f32>,
     pub(crate) probabilities: Vec<f64>,
     pub(crate) tasks: tasks::TaskScratch,
+}
+
+impl Scratch {
+    /// Share of the n-grams of the last request that no fit has seen, in `[0, 1]`.
+    pub(crate) fn unknown_share(&self) -> f64 {
+        f64::from(self.n_unknown) / f64::from(self.n_grams.max(1))
+    }
 }
 
 /// The kind of task that a request seems to be.
@@ -39,7 +48,8 @@ pub struct TaskPrediction {
 ///
 /// # Shapes
 ///
-/// `quality`, `score`, `cost` and `latency_ms` are `[n_arms]`, in the order of the catalog.
+/// `quality`, `score`, `cost` and `latency_ms` are `[n_arms]`, in the order of the catalog; `sd` is
+/// so too, or empty.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Prediction {
     /// Calibrated expected quality, in `[0, 1]`.
@@ -50,10 +60,19 @@ pub struct Prediction {
     pub cost: Vec<Option<f64>>,
     /// Expected milliseconds until the last byte; `None` if unknown.
     pub latency_ms: Vec<Option<f64>>,
+    /// `[n_arms]`: standard deviation of the expected quality, not of an answer; empty if unknown.
+    pub sd: Vec<f64>,
     /// The probability that the cheap model is not enough.
     pub complexity: Option<f64>,
     /// The kind of task.
     pub task: Option<TaskPrediction>,
+}
+
+impl Prediction {
+    /// The standard deviation of an arm's expected quality; 0 if unknown.
+    pub fn sd_of(&self, arm: usize) -> f64 {
+        self.sd.get(arm).copied().unwrap_or(0.0)
+    }
 }
 
 /// One part of a predicted quality: a name, and what it adds to each arm's score.

@@ -63,7 +63,11 @@ impl Router {
     /// What to expect of each arm, and of the request; the task is that of the classifier that the
     /// router carries, else that of its predictor.
     pub fn predict(&self, view: &RequestView<'_>, scratch: &mut Scratch) -> Prediction {
+        (scratch.n_unknown, scratch.n_grams) = (0, 0);
         let mut prediction = self.predictor.predict(view, scratch);
+        if let Some(uncertainty) = &self.manifest.uncertainty {
+            prediction.sd = uncertainty.sd(scratch.unknown_share());
+        }
         if let Some(part) = &self.tasks {
             prediction.task = Some(part.tasks().predict(view, &mut scratch.tasks));
         }

@@ -31,6 +31,7 @@ pub fn manifest(names: &[&str]) -> Manifest {
         latency_weight: 0.0,
         reference_cost: 0.01,
         reference_latency_ms: 1000.0,
+        uncertainty_weight: 0.0,
     };
     Manifest {
         format_version: FORMAT_VERSION,
@@ -41,6 +42,7 @@ pub fn manifest(names: &[&str]) -> Manifest {
         objective,
         tiers: Tier::ALL.into_iter().map(|tier| (tier, 0.1)).collect(),
         speed_latency_weight: 0.1,
+        uncertainty: None,
         operating_points: Vec::new(),
         provenance: Provenance {
             data: Vec::new(),

@@ -11,6 +11,7 @@ mod loop_closes;
 mod no_peeking;
 mod offline_online;
 mod openai_client;
+mod place;
 mod predictors;
 mod quickstart;
 mod reproducible;

@@ -18,6 +18,7 @@ use crate::operating::{self, Curve, Held, Reference, Target};
 use crate::policy::PolicyChoice;
 use crate::problem::{Ends, Problem};
 use crate::stack::{HeldOut, Said, Stack, gaps};
+use crate::uncertainty;
 
 /// What of a router does not depend on the fold.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct Recipe {
     pub predictor: Choice,
     /// How a model is drawn.
     pub policy: PolicyChoice,
+    /// Standard deviations of an expected quality that count against a model.
+    pub uncertainty_weight: f64,
 }
 
 /// A router before it is bytes.
@@ -75,18 +78,24 @@ pub fn build(
     let (stack, candidates) = auto::choose(problem, heads, held, with, choice);
     let latency_ms = costs::latencies(problem, seen);
     let mut held_rows = auto::held_rows(problem, heads, held, &stack, &cost_heads);
+    let uncertainty = uncertainty::fit(problem, (heads, &stack), seen, &held_rows);
     let guard = operating::guard(problem, &held_rows, reference);
     for held in &mut held_rows {
         held.score[reference.model] += guard;
+    }
+    let calibrations = calibrations(problem, &held_rows);
+    let mut metrics = metrics::held_out(problem, &held_rows, &calibrations, reference);
+    for held in &mut held_rows {
+        for (score, sd) in held.score.iter_mut().zip(&uncertainty.quality_sd) {
+            *score -= recipe.uncertainty_weight * sd;
+        }
     }
     let curve = Curve::new(problem, &held_rows, reference);
     let curve = match recipe.target {
         Target::CostRatio(goal) => curve.refined(problem, &held_rows, reference, goal),
         Target::Retention(_) | Target::Lambda(_) => curve,
     };
-    let calibrations = calibrations(problem, &held_rows);
     let complexity = stack.complexities(problem, held, heads.layout);
-    let mut metrics = metrics::held_out(problem, &held_rows, &calibrations, reference);
     if let Some(accuracy) = stack.task_accuracy(problem, held, heads.layout) {
         metrics.insert("task_accuracy".to_owned(), accuracy);
     }
@@ -114,7 +123,9 @@ pub fn build(
     };
     let ends = Ends { reference: reference.model, ..heads.means.ends };
     let of_reference = (ends, latency_ms[reference.model]);
-    let manifest = manifest(problem, recipe, reference, &curve, of_reference, provenance);
+    let mut manifest = manifest(problem, recipe, reference, &curve, of_reference, provenance);
+    manifest.objective.uncertainty_weight = recipe.uncertainty_weight;
+    manifest.uncertainty = Some(uncertainty);
     Built { manifest, parts, stack, candidates }
 }
 
@@ -258,9 +269,11 @@ fn manifest(
             latency_weight: 0.0,
             reference_cost: reference.cost,
             reference_latency_ms: reference_latency.filter(|l| *l > 0.0).unwrap_or(1.0),
+            uncertainty_weight: 0.0,
         },
         tiers,
         speed_latency_weight: 0.1,
+        uncertainty: None,
         operating_points,
         provenance,
     }

@@ -29,6 +29,7 @@ use crate::ridge::RidgeParams;
 /// | `block_scales` | `[1, 1, 1]` | length of word, character and tool block | `[0, 100]` |
 /// | `surface_scale` | `0.1` | scale of surface features | `(0, 100]` |
 /// | `tool_scale` | `0.3` | the same for those of tool definitions | `(0, 100]` |
+/// | `uncertainty_weight` | `0` | standard deviations of an expected quality that count against a model | `[0, 10]` |
 /// | `learn` | `dr` | how a log is learned from | see [`Learn`] |
 /// | `assume_propensities` | none | `fitted` takes a log without propensities | |
 /// | `shuffle_labels` | `false` | negative control: see [`Problem::shuffle`](crate::problem::Problem::shuffle) | |
@@ -62,6 +63,8 @@ pub struct Config {
     pub surface_scale: f32,
     /// Scale of surface features of tool definitions.
     pub tool_scale: f32,
+    /// κ of the objective.
+    pub uncertainty_weight: f64,
     /// How a log is learned from.
     pub learn: Learn,
     /// What to assume where a log records no propensity; `None` to refuse it.
@@ -122,6 +125,8 @@ pub struct Overrides {
     /// See [`Config::tool_scale`].
     pub tool_scale: Option<f32>,
     /// See [`Config`].
+    pub uncertainty_weight: Option<f64>,
+    /// See [`Config`].
     pub learn: Option<Learn>,
     /// See [`Config`].
     pub assume_propensities: Option<Assume>,
@@ -172,6 +177,7 @@ impl Default for Config {
             block_scales: [1.0, 1.0, 1.0],
             surface_scale: 0.1,
             tool_scale: 0.3,
+            uncertainty_weight: 0.0,
             learn: Learn::default(),
             assume_propensities: None,
             shuffle_labels: false,
@@ -213,6 +219,7 @@ impl Config {
             set(&mut config.block_scales, given.block_scales);
             set(&mut config.surface_scale, given.surface_scale);
             set(&mut config.tool_scale, given.tool_scale);
+            set(&mut config.uncertainty_weight, given.uncertainty_weight);
             set(&mut config.learn, given.learn);
             set(&mut config.shuffle_labels, given.shuffle_labels);
             config.assume_propensities = given.assume_propensities.or(config.assume_propensities);
@@ -291,6 +298,9 @@ impl Config {
         if !(0.0..=1.0).contains(&self.exploration) {
             return Err(range("exploration", "in [0, 1]", self.exploration));
         }
+        if !(0.0..=10.0).contains(&self.uncertainty_weight) {
+            return Err(range("uncertainty_weight", "in [0, 10]", self.uncertainty_weight));
+        }
         let increasing = self.penalties.windows(2).all(|pair| pair[0] < pair[1]);
         let positive = self.penalties.iter().all(|p| *p > 0.0 && p.is_finite());
         if self.penalties.is_empty() || !increasing || !positive {
@@ -334,29 +344,4 @@ fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn later_overrides_win_and_the_rest_keeps_its_default() {
-        let file = Overrides::from_toml("seed = 3\ntarget = \"cost-ratio=0.4\"").unwrap();
-        let line = Overrides { seed: Some(5), ..Overrides::default() };
-        let config = Config::resolve([file, line]).unwrap();
-        assert_eq!((config.seed, config.target.as_str()), (5, "cost-ratio=0.4"));
-        assert_eq!(config.iterations, Config::default().iterations);
-    }
-
-    #[test]
-    fn unknown_keys_and_values_out_of_range_are_named() {
-        let error = Overrides::from_toml("sead = 3").unwrap_err().to_string();
-        assert!(error.contains("unknown field `sead`"), "{error}");
-        let refused = |toml: &str| {
-            Config::resolve([Overrides::from_toml(toml).unwrap()]).unwrap_err().to_string()
-        };
-        assert_eq!(refused("exploration = 1.5"), "exploration must be in [0, 1], got 1.5");
-        assert_eq!(refused("iterations = 0"), "iterations must be in [1, 200], got 0");
-        assert!(refused("penalties = [3, 1]").contains("increasing, got [3.0, 1.0]"));
-        assert!(refused("target = \"best\"").starts_with("target: target must be"));
-        assert!(refused("cross_fit = \"1\"").starts_with("cross_fit: folds must be"));
-    }
-}
+mod tests;

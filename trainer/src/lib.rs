@@ -5,12 +5,14 @@
 //! [`design`]; [`stack`] chooses penalties and
 //! weights on held-out predictions, apart for each group of [`components`]; [`operating`]
 //! chooses λ; [`build`] puts the router together; [`run`] writes the folder.
-//! [`simulate`] replays a table to policies that go on learning.
+//! [`cascade`] fits when to ask again;
+//! [`place`] adds models that a router does not know, by a few labels; [`simulate`] replays a table to policies that go on learning.
 
 pub mod auto;
 pub mod bag;
 pub mod build;
 pub mod calibrate;
+pub mod cascade;
 pub mod components;
 pub mod config;
 pub mod costs;
@@ -24,6 +26,7 @@ pub mod nonnegative;
 pub mod operating;
 pub mod partial;
 pub mod policy;
+pub mod place;
 pub mod problem;
 pub mod propensity;
 pub mod ridge;
@@ -32,3 +35,4 @@ pub mod simulate;
 pub mod stack;
 pub mod summary;
 pub mod tasks;
+pub mod uncertainty;

@@ -9,9 +9,12 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use router_core::TaskPart;
+use trainer::cascade;
 use trainer::config::{Assume, Config, Overrides};
 use trainer::learn::Learn;
 use trainer::policy::PolicyChoice;
+use trainer::operating::Target;
+use trainer::place;
 use trainer::run;
 use trainer::simulate::{self, options::Options};
 use trainer::tasks;
@@ -31,6 +34,10 @@ enum Command {
     Fit(Box<FitArgs>),
     /// Fits a task classifier, a part that any router can carry, and writes a run folder.
     FitTasks(Box<FitTasks>),
+    /// Fits when the answer of a cheap model is kept and when a better one is asked.
+    FitCascade(CascadeArgs),
+    /// Adds models that a router does not know, by 20 to 50 prompts with a label each.
+    Place(PlaceArgs),
     /// Replays an outcome table to policies that learn while they serve.
     Simulate(Box<Options>),
     /// Shows what an artifact says of itself, as JSON.
@@ -38,6 +45,41 @@ enum Command {
         /// A `router.safetensors` or `tasks.safetensors`.
         router: PathBuf,
     },
+}
+
+#[derive(clap::Args)]
+struct CascadeArgs {
+    /// A run folder of `fit --cross-fit`.
+    run: PathBuf,
+    /// The outcome table that it was fitted on: parquet files or folders of them.
+    #[arg(required = true)]
+    logs: Vec<PathBuf>,
+    /// Operating point: `retention=0.95`, `cost-ratio=0.4` or `lambda=0.1`.
+    #[arg(long, default_value = "retention=0.95")]
+    target: Target,
+    /// Dollars that all calls of a request may cost together.
+    #[arg(long)]
+    max_cost: Option<f64>,
+    /// The file to write; `cascade.json` in the run folder by default.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct PlaceArgs {
+    /// A run folder of `fit`, or an artifact.
+    run: PathBuf,
+    /// Parquet files or folders of them (log schema, version 1): answers of the new models, and, if
+    /// there are any, of known ones to the same prompts.
+    #[arg(required = true)]
+    logs: Vec<PathBuf>,
+    /// Standard deviations of its expected quality that count against a model; as the run's by
+    /// default.
+    #[arg(long)]
+    uncertainty_weight: Option<f64>,
+    /// The folder of the routers that know the new models too.
+    #[arg(long, default_value = "placed")]
+    out: PathBuf,
 }
 
 #[derive(clap::Args)]
@@ -68,6 +110,9 @@ struct FitArgs {
     /// Share of requests that the router draws uniformly, so that its log can be evaluated.
     #[arg(long)]
     exploration: Option<f64>,
+    /// Standard deviations of its expected quality that count against a model.
+    #[arg(long)]
+    uncertainty_weight: Option<f64>,
     /// How a log, where one model was drawn per request, is learned from: `dr`, `ips`, `dm`, `mtr`.
     #[arg(long)]
     learn: Option<Learn>,
@@ -99,6 +144,8 @@ fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Fit(args) => fit(*args),
         Command::FitTasks(args) => fit_tasks(&args),
+        Command::FitCascade(args) => fit_cascade(&args),
+        Command::Place(args) => place(&args),
         Command::Simulate(options) => simulate(&options),
         Command::Inspect { router } => inspect(&router),
     };
@@ -127,6 +174,7 @@ fn fit(args: FitArgs) -> Result<()> {
         reference: args.reference,
         seed: args.seed,
         exploration: args.exploration,
+        uncertainty_weight: args.uncertainty_weight,
         learn: args.learn,
         assume_propensities: args.assume_propensities,
         predictor: args.predictor,
@@ -148,6 +196,25 @@ fn fit(args: FitArgs) -> Result<()> {
     }
     run::write(&args.out, &fitted, &config)?;
     output::line(&trainer::summary::text(&fitted.metrics, fitted.folds.len()));
+    output::line(&format!("wrote {}", args.out.join("router.safetensors").display()));
+    Ok(())
+}
+
+fn fit_cascade(args: &CascadeArgs) -> Result<()> {
+    let ask = cascade::run::Ask { target: args.target, max_cost: args.max_cost };
+    let fitted = cascade::run::run(&args.run, &args.logs, ask)?;
+    let out = args.out.clone().unwrap_or_else(|| args.run.join("cascade.json"));
+    let json = serde_json::to_string_pretty(&fitted.file)? + "\n";
+    std::fs::write(&out, json).with_context(|| format!("cannot write {}", out.display()))?;
+    output::line(&cascade::run::summary(&fitted, args.target));
+    output::line(&format!("wrote {}", out.display()));
+    Ok(())
+}
+
+fn place(args: &PlaceArgs) -> Result<()> {
+    let placed = place::run::place(&args.run, &args.logs, args.uncertainty_weight)?;
+    place::run::write(&args.out, &placed)?;
+    output::line(&place::run::summary(&placed.all.reports));
     output::line(&format!("wrote {}", args.out.join("router.safetensors").display()));
     Ok(())
 }

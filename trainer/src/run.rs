@@ -142,6 +142,7 @@ pub fn fit(opened: Opened, config: &Config, progress: Progress<'_>) -> Result<Fi
         exploration: config.exploration,
         predictor: config.predictor()?,
         policy: config.policy.clone(),
+        uncertainty_weight: config.uncertainty_weight,
     };
     let n_folds = problem.folds().len();
     let nested = wanted.map(|folds| cut(folds, n_folds));

@@ -49,6 +49,7 @@ pub fn weighted(panel: &Panel, splits: &Splits<'_>) -> Scored {
             latency_weight: 0.0,
             reference_cost: means[best_single(&means)].1.max(f64::MIN_POSITIVE),
             reference_latency_ms: 1.0,
+            uncertainty_weight: 0.0,
         };
         for &row in &part.judge {
             let request = panel.requests[row].view();

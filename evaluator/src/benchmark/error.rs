@@ -2,6 +2,7 @@
 
 use datasets::{DatasetError, SelectError};
 
+use crate::cascade::JudgeCascadeError;
 use crate::judge::JudgeError;
 use crate::panel::PanelError;
 
@@ -20,6 +21,9 @@ pub enum BenchmarkError {
     /// A router cannot be judged.
     #[error(transparent)]
     Judge(#[from] JudgeError),
+    /// A cascade cannot be judged.
+    #[error(transparent)]
+    Cascade(#[from] JudgeCascadeError),
     /// Partial information.
     #[error(
         "a benchmark needs an outcome table (each model's answer to each request), but {0} is a \

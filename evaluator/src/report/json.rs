@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{CalibrationReport, PolicyReport, Report, TaskReport};
 use crate::bootstrap::Interval;
+use crate::cascade::CascadeReport;
 use crate::metric::calibration::Bin;
 use crate::metric::{Metric, Missing};
 use crate::study::REGRET_LAMBDA;
@@ -28,6 +29,9 @@ fn value(report: &Report) -> Value {
     set("reference", json!(report.reference));
     set("routers", report.routers.iter().map(policy).collect());
     set("baselines", report.baselines.iter().map(policy).collect());
+    if let Some(cascade) = &report.cascade {
+        set("cascade", of_cascade(cascade));
+    }
     set("n_groups", json!(report.n_groups));
     set("n_dropped", json!(report.n_dropped));
     set("cheapest", json!(report.cheapest));
@@ -63,6 +67,28 @@ fn value(report: &Report) -> Value {
     set("seed", json!(report.seed));
     set("evaluator_version", json!(env!("CARGO_PKG_VERSION")));
     Value::Object(root)
+}
+
+fn of_cascade(cascade: &CascadeReport) -> Value {
+    let figures = cascade.figures.iter().map(|figure| {
+        let sides = [
+            ("cascade", figure.cascade),
+            ("router", figure.router),
+            ("difference", figure.difference),
+        ];
+        let known = sides
+            .into_iter()
+            .filter_map(|(name, of)| Some((name.to_owned(), interval(of?, Missing::Nothing))));
+        (figure.name.to_owned(), Value::Object(known.collect()))
+    });
+    json!({
+        "router": cascade.router,
+        "figures": Value::Object(figures.collect()),
+        "share_of_second_calls": cascade.second_calls,
+        "curve": cascade.curve.iter().map(|(lambda, cost, quality)| {
+            json!({"lambda": lambda.min(1e6), "cost_usd": cost, "quality": quality})
+        }).collect::<Vec<Value>>(),
+    })
 }
 
 fn policy(policy: &PolicyReport) -> Value {

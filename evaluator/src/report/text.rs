@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{PolicyReport, Report};
 use crate::bootstrap::Interval;
+use crate::cascade::CascadeReport;
 use crate::metric::Metric;
 
 /// Columns: a heading and its figure.
@@ -63,7 +64,33 @@ pub fn summary(report: &Report) -> String {
     for router in &report.routers {
         of_router(&mut text, router);
     }
+    if let Some(cascade) = &report.cascade {
+        of_cascade(&mut text, cascade);
+    }
     text
+}
+
+fn of_cascade(text: &mut String, cascade: &CascadeReport) {
+    let share = 100.0 * cascade.second_calls;
+    let heading =
+        format!("cascade of {}, {share:.1} % of requests with a second call", cascade.router);
+    line(text, &heading);
+    for figure in &cascade.figures {
+        let [own, router, gap] =
+            [figure.cascade, figure.router, figure.difference].map(with_interval);
+        line(
+            text,
+            &format!("  {:<22}{own:>26}  router {router:>26}  difference {gap:>28}", figure.name),
+        );
+    }
+}
+
+fn with_interval(of: Option<Interval>) -> String {
+    let end = |end: Option<f64>| end.map_or_else(|| "n/r".to_owned(), |end| format!("{end:.4}"));
+    of.map_or_else(
+        || "n/r".to_owned(),
+        |of| format!("{:.4} [{}, {}]", of.value, end(of.low), end(of.high)),
+    )
 }
 
 fn of_router(text: &mut String, router: &PolicyReport) {

@@ -40,7 +40,13 @@ pub(super) fn prediction(score: [f64; 3]) -> Prediction {
 }
 
 fn objective(lambda: f64) -> Objective {
-    Objective { lambda, latency_weight: 0.0, reference_cost: 4.0, reference_latency_ms: 1.0 }
+    Objective {
+        lambda,
+        latency_weight: 0.0,
+        reference_cost: 4.0,
+        reference_latency_ms: 1.0,
+        uncertainty_weight: 0.0,
+    }
 }
 
 fn probabilities(spec: &PolicySpec, score: [f64; 3], lambda: f64, eligible: [bool; 3]) -> Vec<f64> {

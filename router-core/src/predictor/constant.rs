@@ -28,6 +28,7 @@ impl Predictor for Constant {
             score: self.quality.clone(),
             cost: self.cost.clone(),
             latency_ms: self.latency_ms.clone(),
+            sd: Vec::new(),
             complexity: None,
             task: None,
         }

@@ -72,21 +72,26 @@ impl Table {
     /// Leaves in `scratch.sums`, for each block, `s_b · Σ_g t_g f_g row_g / ‖t f‖_b`:
     /// `[N_BLOCKS * stride]`.
     pub(crate) fn sum(&self, view: &RequestView<'_>, scratch: &mut Scratch) {
-        let Scratch { features, counts, touched, sums, .. } = scratch;
+        let Scratch { features, counts, touched, sums, n_unknown, n_grams, .. } = scratch;
         if counts.len() < self.idf_squared.len() {
             counts.resize(self.idf_squared.len(), 0);
         }
         touched.clear();
+        let (mut unknown, mut all) = (0u32, 0u32);
         for_each_gram(view, features, |bucket| {
             let row = self.row_of[bucket as usize];
+            all += 1;
             if row != NO_ROW {
                 let count = &mut counts[row as usize];
                 if *count == 0 {
                     touched.push(row);
                 }
                 *count = count.saturating_add(1);
+            } else {
+                unknown += 1;
             }
         });
+        (*n_unknown, *n_grams) = (unknown, all);
         sums.clear();
         sums.resize(N_BLOCKS * self.stride, 0.0);
         // Grams are visited block by block, so the rows of a block follow one another.

@@ -11,6 +11,7 @@ fn objective() -> Objective {
         latency_weight: 0.0,
         reference_cost: 4.0,
         reference_latency_ms: 1000.0,
+        uncertainty_weight: 0.0,
     }
 }
 

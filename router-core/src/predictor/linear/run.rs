@@ -108,6 +108,7 @@ impl Linear {
             score,
             cost: cost.collect(),
             latency_ms: parts.latency_ms.clone(),
+            sd: Vec::new(),
             complexity,
             task: self.most_likely_task(probabilities),
         }

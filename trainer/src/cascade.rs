@@ -1,0 +1,214 @@
+//! Fits a cascade beside a cross-fitted router: what an answer says of its quality, and when it is
+//! worth asking again.
+//!
+//! Every request is predicted by the fold router that did not see it. For each fold the heads, the
+//! ratio and λ are chosen on the other folds; the cascade to serve is chosen on all.
+
+mod logistic;
+pub mod run;
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use router_core::cascade::{Answered, Cascade, N_SIGNALS, Offer, signals};
+use router_core::{Catalog, Outcome, Prediction, Quality, Usd};
+
+use crate::heads::mean;
+use crate::operating::{Target, sweep};
+
+/// Ratios that the first call may count cost more by.
+const RATIOS: [f64; 7] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+
+/// λ at which answers are looked at to fit the heads.
+const LAMBDAS: [f64; 6] = [0.001, 0.01, 0.03, 0.1, 0.3, 1.0];
+
+/// A request whose every answer is known, with what was expected of it.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// By the router that did not see it.
+    pub prediction: Prediction,
+    /// `[n_arms]`.
+    pub outcomes: Vec<Outcome>,
+    /// Its fold.
+    pub fold: i32,
+}
+
+impl Played {
+    fn quality(&self, arm: usize) -> f64 {
+        self.outcomes[arm].quality.map_or(0.0, Quality::get)
+    }
+
+    fn cost(&self, arm: usize) -> f64 {
+        self.outcomes[arm].cost.map_or(0.0, Usd::dollars)
+    }
+
+    /// What is known once an arm has answered.
+    fn answered(&self, arm: usize) -> Answered<'static> {
+        let outcome = &self.outcomes[arm];
+        Answered {
+            status: outcome.status,
+            completion_tokens: outcome.completion_tokens,
+            cost: outcome.cost.map(Usd::dollars),
+            latency_ms: outcome.latency_ms,
+            ..Answered::default()
+        }
+    }
+
+    /// Quality of what is kept and dollars of all that was asked.
+    fn play(&self, cascade: &Cascade, catalog: &Catalog, lambda: f64) -> (f64, f64) {
+        let eligible = vec![true; self.outcomes.len()];
+        let answer = |arm| self.answered(arm);
+        let prediction = &self.prediction;
+        let offer = Offer { catalog, prediction, eligible: &eligible, lambda };
+        let asked = cascade.run(&offer, answer);
+        let cost = asked.iter().map(|arm| self.cost(*arm)).sum();
+        (asked.last().map_or(0.0, |arm| self.quality(*arm)), cost)
+    }
+}
+
+/// What a cascade is fitted for.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipe {
+    /// The point to choose.
+    pub target: Target,
+    /// Mean dollars per request of the reference model.
+    pub reference_cost: f64,
+    /// The reference model.
+    pub reference: usize,
+    /// Dollars that all calls of a request may cost together.
+    pub max_cost: Option<f64>,
+}
+
+/// A point of the curve: λ, retention and cost ratio.
+pub type Point = (f64, f64, f64);
+
+/// Fits a cascade on some requests; with the point that was chosen for the target, and whether the
+/// target was reached there.
+pub fn fit(rows: &[&Played], catalog: &Catalog, recipe: Recipe) -> (Cascade, Point, bool) {
+    let mut cascade = Cascade {
+        answer: logistic::fit(&[], &[]),
+        other: logistic::fit(&[], &[]),
+        typical_length: typical_lengths(rows, catalog),
+        first_ratio: 1.0,
+        lambda: 0.0,
+        reference_cost: recipe.reference_cost,
+        max_cost: recipe.max_cost,
+    };
+    let (mut signals, mut own, mut other) = (Vec::new(), Vec::new(), Vec::new());
+    for row in rows {
+        for (arm, next) in pairs(row, recipe.reference_cost) {
+            let typical = cascade.typical_length.get(&catalog.models()[arm].id).copied();
+            signals.push(signals_of(row, (arm, next), typical));
+            own.push(row.quality(arm));
+            other.push(row.quality(next));
+        }
+    }
+    cascade.answer = logistic::fit(&signals, &own);
+    cascade.other = logistic::fit(&signals, &other);
+    let curves: Vec<(f64, Vec<Point>)> = RATIOS
+        .into_par_iter()
+        .map(|ratio| {
+            let cascade = Cascade { first_ratio: ratio, ..cascade.clone() };
+            (ratio, curve(rows, &cascade, catalog, recipe.reference))
+        })
+        .collect();
+    let best = curves.iter().max_by(|a, b| area(&a.1).total_cmp(&area(&b.1)));
+    let Some((ratio, curve)) = best else { return (cascade, (0.0, 1.0, 1.0), false) };
+    cascade.first_ratio = *ratio;
+    let (point, reached) = choose(curve, recipe.target);
+    cascade.lambda = point.0;
+    (cascade, point, reached)
+}
+
+fn signals_of(row: &Played, pair: (usize, usize), typical: Option<f64>) -> [f64; N_SIGNALS] {
+    signals(&row.prediction, pair, &row.answered(pair.0), typical)
+}
+
+/// Pairs of models that a cascade may meet: the first choice at several λ and ratios, and the best
+/// other one.
+fn pairs(row: &Played, reference_cost: f64) -> Vec<(usize, usize)> {
+    let expected = &row.prediction;
+    let n = expected.score.len();
+    let dearest = expected.cost.iter().flatten().copied().fold(0.0, f64::max);
+    let best = |lambda: f64, without: Option<usize>| {
+        let utility = |arm: usize| {
+            expected.score[arm] - lambda * expected.cost[arm].unwrap_or(dearest) / reference_cost
+        };
+        (0..n)
+            .filter(|arm| Some(*arm) != without)
+            .max_by(|a, b| utility(*a).total_cmp(&utility(*b)))
+    };
+    let mut found = Vec::new();
+    for lambda in LAMBDAS {
+        for ratio in [1.0, 8.0, 64.0] {
+            let Some(first) = best(ratio * lambda, None) else { continue };
+            let Some(next) = best(lambda, Some(first)) else { continue };
+            if !found.contains(&(first, next)) {
+                found.push((first, next));
+            }
+        }
+    }
+    found
+}
+
+fn typical_lengths(rows: &[&Played], catalog: &Catalog) -> BTreeMap<router_core::ModelId, f64> {
+    let of = |(arm, spec): (usize, &router_core::ModelSpec)| {
+        let tokens = rows.iter().filter_map(|row| row.outcomes[arm].completion_tokens);
+        let logs: Vec<f64> = tokens.map(|tokens| (1.0 + tokens.0 as f64).ln()).collect();
+        (!logs.is_empty()).then(|| (spec.id.clone(), mean(logs.into_iter())))
+    };
+    catalog.models().iter().enumerate().filter_map(of).collect()
+}
+
+/// Retention and cost ratio at every λ of the sweep.
+pub fn curve(
+    rows: &[&Played],
+    cascade: &Cascade,
+    catalog: &Catalog,
+    reference: usize,
+) -> Vec<Point> {
+    let quality = mean(rows.iter().map(|row| row.quality(reference))).max(f64::MIN_POSITIVE);
+    let cost = mean(rows.iter().map(|row| row.cost(reference))).max(f64::MIN_POSITIVE);
+    let at = |lambda: f64| {
+        let played: Vec<(f64, f64)> =
+            rows.iter().map(|row| row.play(cascade, catalog, lambda)).collect();
+        let (q, c) = (mean(played.iter().map(|p| p.0)), mean(played.iter().map(|p| p.1)));
+        (lambda, q / quality, c / cost)
+    };
+    sweep().into_iter().map(at).collect()
+}
+
+/// Mean over cost ratios in `[0, 1]` of the best retention that costs no more (a staircase).
+fn area(curve: &[Point]) -> f64 {
+    let mut points: Vec<(f64, f64)> = curve.iter().map(|(_, q, c)| (*c, *q)).collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut area, mut best, mut at) = (0.0, 0.0f64, 0.0f64);
+    for (cost, quality) in points {
+        let to = cost.clamp(at, 1.0);
+        area += best * (to - at);
+        if cost <= 1.0 {
+            best = best.max(quality);
+        }
+        at = to;
+    }
+    area + best * (1.0 - at)
+}
+
+/// The point for a target, and whether it is reached there.
+fn choose(curve: &[Point], target: Target) -> (Point, bool) {
+    let by_cost = |a: &&Point, b: &&Point| a.2.total_cmp(&b.2);
+    let by_quality = |a: &&Point, b: &&Point| a.1.total_cmp(&b.1).then(b.2.total_cmp(&a.2));
+    let best = curve.iter().max_by(by_quality).copied().unwrap_or((0.0, 1.0, 1.0));
+    let found = match target {
+        Target::Retention(goal) => curve.iter().filter(|p| p.1 >= goal).min_by(by_cost),
+        Target::CostRatio(goal) => curve.iter().filter(|p| p.2 <= goal).max_by(by_quality),
+        Target::Lambda(goal) => {
+            let gap = |p: &Point| (p.0 - goal).abs();
+            curve.iter().min_by(|a, b| gap(a).total_cmp(&gap(b)))
+        }
+    };
+    (found.copied().unwrap_or(best), found.is_some())
+}
+
+#[cfg(test)]
+mod tests;
