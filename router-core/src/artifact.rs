@@ -1,6 +1,7 @@
 //! Router ⇄ bytes: weights as safetensors, with the manifest as JSON in its metadata.
 
 mod bag;
+mod neighbors;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -93,6 +94,9 @@ pub fn to_bytes(mut manifest: Manifest, weights: Weights) -> Result<Vec<u8>, Art
             if let Some(bag) = &parts.bag {
                 bag::write(bag, &mut tensors);
             }
+            if let Some(parts) = &parts.neighbors {
+                neighbors::write(parts, &mut tensors);
+            }
         }
     }
     let json =
@@ -131,7 +135,9 @@ impl Router {
             }
             PredictorSpec::Linear(spec) => {
                 let bag: &[&str] = if spec.bag_hidden.is_some() { &bag::TENSORS } else { &[] };
-                refuse_unknown(&tensors, &[&LINEAR_TENSORS, bag].concat(), tasks.is_some())?;
+                let near: &[&str] =
+                    if spec.neighbors.is_some() { &neighbors::TENSORS } else { &[] };
+                refuse_unknown(&tensors, &[&LINEAR_TENSORS, bag, near].concat(), tasks.is_some())?;
                 Box::new(Linear::new(linear_parts(spec, n_arms, &tensors)?)?)
             }
         };
@@ -241,6 +247,7 @@ fn linear_spec(parts: &LinearParts) -> LinearSpec {
         cost_biases: parts.costs.iter().map(|head| head.as_ref().map(|head| head.bias)).collect(),
         latency_ms: parts.latency_ms.clone(),
         bag_hidden: parts.bag.as_ref().map(|bag| bag.hidden),
+        neighbors: parts.neighbors.as_ref().map(neighbors::spec),
     }
 }
 
@@ -316,6 +323,7 @@ fn linear_parts(
             .collect(),
         latency_ms: spec.latency_ms.clone(),
         bag: spec.bag_hidden.map(|hidden| bag::read(hidden, tensors)).transpose()?,
+        neighbors: spec.neighbors.as_ref().map(|s| neighbors::read(s, tensors)).transpose()?,
     })
 }
 

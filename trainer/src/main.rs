@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use router_core::TaskPart;
 use trainer::config::{Assume, Config, Overrides};
 use trainer::learn::Learn;
+use trainer::parts::Extra;
 use trainer::run;
 use trainer::simulate::{self, options::Options};
 use trainer::tasks;
@@ -73,9 +74,15 @@ struct FitArgs {
     #[arg(long, value_name = "fitted")]
     assume_propensities: Option<Assume>,
     /// Parts of a score: `auto` (the simplest within one standard error of the best), `means`,
-    /// `length`, `task`, `ridge`, `ridge+task` or `stack`.
+    /// `length`, `task`, `ridge`, `ridge+task`, `linear` (these three), `bag`, `neighbors`,
+    /// `linear+bag`, `linear+neighbors`, or `stack`, which has all parts that are fitted.
     #[arg(long)]
     predictor: Option<String>,
+    /// Parts that are fitted beside the linear heads, separated by commas: `bag`, a small network
+    /// of the words, for quality, task and cost; `neighbors`, what models made of the most similar
+    /// requests.
+    #[arg(long, value_delimiter = ',', value_name = "bag,neighbors")]
+    parts: Option<Vec<Extra>>,
     /// Negative control: outcomes are shuffled among requests before the fit, so that nothing can
     /// be learned. A benchmark of it must show an APGR of 0.5.
     #[arg(long)]
@@ -123,6 +130,7 @@ fn fit(args: FitArgs) -> Result<()> {
         learn: args.learn,
         assume_propensities: args.assume_propensities,
         predictor: args.predictor,
+        parts: args.parts,
         shuffle_labels: args.shuffle_labels.then_some(true),
         ..Overrides::default()
     };
