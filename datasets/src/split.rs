@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use router_core::RequestRow;
+use router_core::{CrossFit, FoldKind, RequestRow};
 use sha2::{Digest, Sha256};
 
 /// How requests are dealt into folds.
@@ -70,6 +70,18 @@ impl std::str::FromStr for Folds {
             Some(_) => None,
         };
         folds.ok_or_else(|| FoldsError(text.to_owned()))
+    }
+}
+
+impl From<CrossFit> for Folds {
+    fn from(fit: CrossFit) -> Self {
+        match fit.kind {
+            FoldKind::Fold => Self::Column,
+            FoldKind::Hash if fit.seed == 0 => Self::Hash(fit.k),
+            FoldKind::Hash => Self::Seeded(fit.k, fit.seed),
+            FoldKind::Task => Self::Label(Label::Task, fit.k),
+            FoldKind::Domain => Self::Label(Label::Domain, fit.k),
+        }
     }
 }
 

@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use datasets::{Folds, Label, Source, fold_of};
+use datasets::{Folds, Source, fold_of};
 use rayon::prelude::*;
-use router_core::{
-    ArtifactError, CrossFit, FoldKind, ModelId, Objective, Prediction, RequestRow, Router, Scratch,
-};
+use router_core::{ArtifactError, ModelId, Objective, Prediction, RequestRow, Router, Scratch};
 
 use crate::panel::Panel;
 use crate::sweep::{Choice, Expected, index};
@@ -106,7 +104,7 @@ pub fn load(path: &Path, sources: &[Source]) -> Result<Judged, JudgeError> {
         let Some(fit) = router.manifest().provenance.cross_fit else {
             return Err(JudgeError::Mixed(file));
         };
-        let folds = folds(fit);
+        let folds = Folds::from(fit);
         // Fold routers of other data may have seen what these should not.
         let is_of_other_data = router.manifest().provenance.data != *fitted;
         if is_of_other_data || cut.is_some_and(|cut| cut != folds) {
@@ -118,16 +116,6 @@ pub fn load(path: &Path, sources: &[Source]) -> Result<Judged, JudgeError> {
     match cut {
         None => Err(refused),
         Some(_) => Ok(Judged { name, version, folds: cut, routers }),
-    }
-}
-
-fn folds(fit: CrossFit) -> Folds {
-    match fit.kind {
-        FoldKind::Fold => Folds::Column,
-        FoldKind::Hash if fit.seed == 0 => Folds::Hash(fit.k),
-        FoldKind::Hash => Folds::Seeded(fit.k, fit.seed),
-        FoldKind::Task => Folds::Label(Label::Task, fit.k),
-        FoldKind::Domain => Folds::Label(Label::Domain, fit.k),
     }
 }
 

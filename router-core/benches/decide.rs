@@ -5,7 +5,9 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
-use router_core::testing::{random_bag_bytes, random_linear_bytes, task_part};
+use router_core::testing::{
+    random_bag_bytes, random_linear_bytes, random_neighbor_bytes, task_part,
+};
 use router_core::{Ask, RequestView, Router, Scratch, Tier};
 
 /// English-like text: words of a Zipf-like vocabulary, with some numbers and punctuation.
@@ -36,6 +38,10 @@ fn decide(c: &mut Criterion) {
     decide_by(c, "16 models and tasks", &carrying);
     decide_by(c, "16 models and bag of 32", &random_bag_bytes(16, 8, 32, 1));
     decide_by(c, "16 models and bag of 64", &random_bag_bytes(16, 8, 64, 1));
+    for n in [1_000, 5_000, 20_000] {
+        let name = format!("16 models and {n} neighbors");
+        decide_by(c, &name, &random_neighbor_bytes(16, 8, 32, n));
+    }
 }
 
 fn decide_by(c: &mut Criterion, name: &str, bytes: &[u8]) {

@@ -1,6 +1,7 @@
 //! Router ⇄ bytes: weights as safetensors, with the manifest as JSON in its metadata.
 
 mod bag;
+mod neighbors;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -93,6 +94,9 @@ pub fn to_bytes(mut manifest: Manifest, weights: Weights) -> Result<Vec<u8>, Art
             if let Some(bag) = &parts.bag {
                 bag::write(bag, &mut tensors);
             }
+            if let Some(parts) = &parts.neighbors {
+                neighbors::write(parts, &mut tensors);
+            }
         }
     }
     let json =
@@ -154,7 +158,8 @@ fn read(bytes: &[u8]) -> Result<(Manifest, Weights, Option<TaskPart>), ArtifactE
         }
         PredictorSpec::Linear(spec) => {
             let bag: &[&str] = if spec.bag_hidden.is_some() { &bag::TENSORS } else { &[] };
-            refuse_unknown(&tensors, &[&LINEAR_TENSORS, bag].concat(), tasks.is_some())?;
+            let near: &[&str] = if spec.neighbors.is_some() { &neighbors::TENSORS } else { &[] };
+            refuse_unknown(&tensors, &[&LINEAR_TENSORS, bag, near].concat(), tasks.is_some())?;
             Weights::Linear(Box::new(linear_parts(spec, n_arms, &tensors)?))
         }
     };
@@ -269,6 +274,7 @@ fn linear_spec(parts: &LinearParts) -> LinearSpec {
         cost_biases: parts.costs.iter().map(|head| head.as_ref().map(|head| head.bias)).collect(),
         latency_ms: parts.latency_ms.clone(),
         bag_hidden: parts.bag.as_ref().map(|bag| bag.hidden),
+        neighbors: parts.neighbors.as_ref().map(neighbors::spec),
     }
 }
 
@@ -344,6 +350,7 @@ fn linear_parts(
             .collect(),
         latency_ms: spec.latency_ms.clone(),
         bag: spec.bag_hidden.map(|hidden| bag::read(hidden, tensors)).transpose()?,
+        neighbors: spec.neighbors.as_ref().map(|s| neighbors::read(s, tensors)).transpose()?,
     })
 }
 

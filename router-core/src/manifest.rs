@@ -77,6 +77,27 @@ pub struct LinearSpec {
     /// without a bag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bag_hidden: Option<usize>,
+    /// How neighbors are looked for, whose weights are tensors named `neighbors.…`; absent without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neighbors: Option<NeighborSpec>,
+}
+
+/// What of [`NeighborParts`](crate::predictor::NeighborParts) is not a tensor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NeighborSpec {
+    /// The hidden unit of the bag that is the first dimension.
+    pub first: usize,
+    /// Dimensions of a point.
+    pub dimensions: usize,
+    /// Neighbors that are taken.
+    pub k: usize,
+    /// The power of a similarity that is a weight.
+    pub power: u32,
+    /// Similarity to a point that adds nothing.
+    pub shrinkage: f32,
+    /// Clusters that are searched.
+    pub probes: usize,
 }
 
 /// A point of the cost–quality curve.

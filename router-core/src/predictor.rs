@@ -3,6 +3,7 @@
 pub mod bag;
 pub mod constant;
 pub mod linear;
+pub mod neighbors;
 mod pass;
 pub mod tasks;
 
@@ -12,6 +13,7 @@ use crate::request::RequestView;
 pub use bag::BagParts;
 pub use constant::Constant;
 pub use linear::{CostHead, Linear, LinearError, LinearParts};
+pub use neighbors::{NeighborParts, NeighborScratch};
 
 /// Buffers that a prediction needs; reuse one per thread to avoid allocation.
 #[derive(Debug, Default)]
@@ -23,6 +25,7 @@ pub struct Scratch {
     pub(crate) n_grams: u32,
     pub(crate) sums: Vec<f32>,
     pub(crate) hidden: Vec<f32>,
+    pub(crate) neighbors: NeighborScratch,
     pub(crate) outputs: Vec<f32>,
     pub(crate) probabilities: Vec<f64>,
     pub(crate) tasks: tasks::TaskScratch,

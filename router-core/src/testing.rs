@@ -14,7 +14,7 @@ use crate::objective::{Objective, Tier};
 use crate::policy::PolicySpec;
 use crate::predictor::tasks::part::{TaskPart, TaskProvenance};
 use crate::predictor::tasks::{N_TASK_BLOCKS, N_TASK_BUCKETS, TaskParts, Tasks};
-use crate::predictor::{BagParts, Constant, CostHead, LinearParts};
+use crate::predictor::{BagParts, Constant, CostHead, LinearParts, NeighborParts};
 use crate::router::Router;
 
 /// A manifest for models of these names, with the cost-aware policy and λ = 0.1 for every tier.
@@ -128,6 +128,7 @@ pub fn random_linear_parts(n_arms: usize, n_tasks: usize, seed: u64) -> LinearPa
             .collect(),
         latency_ms: vec![None; n_arms],
         bag: None,
+        neighbors: None,
     }
 }
 
@@ -149,6 +150,39 @@ pub fn random_bag_parts(linear: &LinearParts, hidden: usize, seed: u64) -> BagPa
         cost_weights: random(hidden * linear.n_arms),
         cost_bias: random(linear.n_arms),
     }
+}
+
+/// `n` random points of `dimensions`, the first hidden units of a bag, in about `√n` clusters, of
+/// which an eighth is searched.
+pub fn random_neighbors(n_arms: usize, dimensions: usize, n: u32, seed: u64) -> NeighborParts {
+    let mut rng = Pcg64::seed_from_u64(seed);
+    let mut bytes = |n: usize| (0..n).map(|_| rng.random_range(-40..=40i8)).collect::<Vec<i8>>();
+    let n_clusters = n.isqrt().max(1);
+    NeighborParts {
+        first: 0,
+        dimensions,
+        k: 100,
+        power: 4,
+        shrinkage: 1.0,
+        probes: n_clusters.div_ceil(8) as usize,
+        centers: bytes(n_clusters as usize * dimensions),
+        starts: (0..=n_clusters).map(|cluster| cluster * n / n_clusters).collect(),
+        points: bytes(n as usize * dimensions),
+        adds: bytes(n as usize * n_arms),
+        scales: vec![0.01; n_arms],
+    }
+}
+
+/// The bytes of a router with a bag of `hidden` units and `n` neighbors in the space of 32 of them.
+///
+/// # Panics
+///
+/// If `n_arms` is 0 or above 100, or `hidden` below 32 or above 64.
+pub fn random_neighbor_bytes(n_arms: usize, n_tasks: usize, hidden: usize, n: u32) -> Vec<u8> {
+    let mut parts = random_linear_parts(n_arms, n_tasks, 1);
+    parts.bag = Some(random_bag_parts(&parts, hidden, 1));
+    parts.neighbors = Some(random_neighbors(n_arms, 32, n, 1));
+    bytes_of(parts)
 }
 
 /// A task classifier of 16 labels with random weights, for benchmarks; labels of at least a tenth

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use datasets::{Dataset, Folds, ModelSelection};
-use trainer::bag::{self, BagFit, BagParams, Columns, Stopping};
+use trainer::bag::{self, BagFit, BagParams, Columns, Lesson};
 use trainer::config::Config;
 use trainer::costs;
 use trainer::heads::{self, Heads, mean, shared};
@@ -75,12 +75,14 @@ struct Fits {
 fn fit(problem: &Problem, params: &BagParams, keep: impl Fn(i32) -> bool) -> Fits {
     let seen: Vec<usize> =
         (0..problem.n_requests()).filter(|row| keep(problem.fold[*row])).collect();
-    let linear = Config::default().fit_params();
+    let params_of = Config::default().fit_params();
     let started = Instant::now();
-    let heads = heads::fit(problem, &seen, linear.vectorizer, &linear.ridge);
+    let heads = heads::fit(problem, &seen, params_of.vectorizer, &params_of.ridge);
     let linear = started.elapsed().as_secs_f64();
     let started = Instant::now();
-    let bag = bag::fit(problem, &seen, &Stopping::Share(0.1), &heads.vectorizer, params);
+    let taught = heads::teach(problem, &seen, params_of.vectorizer, &params_of.ridge);
+    let lesson = Lesson { rows: &seen, taught: &taught, means: &heads.means };
+    let bag = bag::fit(problem, &lesson, &heads.vectorizer, params);
     Fits { heads, bag, seen, seconds: (linear, started.elapsed().as_secs_f64()) }
 }
 

@@ -14,7 +14,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use datasets::synthetic::{World, WorldParams};
 use datasets::{Dataset, Folds};
-use trainer::bag::{self, BagParams, Stopping};
+use trainer::bag::{self, BagParams, Lesson};
 use trainer::config::Config;
 use trainer::design::Vectorizer;
 use trainer::heads;
@@ -46,7 +46,10 @@ fn main() -> Result<()> {
         let raw: Vec<_> = problem.raw.iter().collect();
         let vectorizer = Vectorizer::fit(params.vectorizer, &raw);
         let bag = BagParams::default();
-        let fit = bag::fit(&problem, &rows, &Stopping::Share(0.1), &vectorizer, &bag);
+        let taught = heads::teach(&problem, &rows, params.vectorizer, &params.ridge);
+        let means = heads::centers(&problem, &rows, taught.means.clone());
+        let lesson = Lesson { rows: &rows, taught: &taught, means: &means };
+        let fit = bag::fit(&problem, &lesson, &vectorizer, &bag);
         report("embedding bag", started);
         println!("{} epochs", fit.curves[0].len() - 1);
     }

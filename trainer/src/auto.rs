@@ -6,20 +6,25 @@
 
 use serde::Serialize;
 
-use crate::costs;
+use crate::costs::mix::{self, CostMix};
 use crate::heads::Heads;
 use crate::operating::{self, Held, Reference};
 use crate::problem::Problem;
 use crate::stack::{HeldOut, Sources, Stack};
-use router_core::predictor::CostHead;
 
-/// The candidates, the simplest first.
-pub const CANDIDATES: [(&str, Sources); 6] = [
+/// The candidates, the simplest first. Those that need a part which is not fitted are left out, and
+/// a stack has no other parts than are fitted.
+pub const CANDIDATES: [(&str, Sources); 11] = [
     ("means", Sources::MEANS),
     ("length", Sources::LENGTH),
     ("task", Sources::TASK),
     ("ridge", Sources::RIDGE),
     ("ridge+task", Sources::RIDGE.and(Sources::TASK)),
+    ("bag", Sources::BAG),
+    ("neighbors", Sources::NEIGHBORS),
+    ("linear", Sources::LINEAR),
+    ("linear+bag", Sources::LINEAR.and(Sources::BAG)),
+    ("linear+neighbors", Sources::LINEAR.and(Sources::NEIGHBORS)),
     ("stack", Sources::ALL),
 ];
 
@@ -65,13 +70,23 @@ impl std::str::FromStr for Choice {
     }
 }
 
+/// The places in [`CANDIDATES`] that differ, given the parts that are fitted.
+fn compared(fitted: Sources) -> Vec<usize> {
+    let is_compared = |at: &usize| match CANDIDATES[*at].0 {
+        "stack" => true,
+        // The stack, if nothing else is fitted.
+        _ => fitted.has(CANDIDATES[*at].1) && fitted != CANDIDATES[*at].1,
+    };
+    (0..CANDIDATES.len()).filter(is_compared).collect()
+}
+
 /// Values every candidate on held-out rows and takes one. A named one whose table nobody wants is
 /// not compared with others.
 pub fn choose(
     problem: &Problem,
     heads: &Heads,
     held: &[HeldOut],
-    (cost_heads, reference): (&[Option<CostHead>], Reference),
+    (mixes, reference): (&[Option<CostMix>], Reference),
     (choice, wants_table): (Choice, bool),
 ) -> (Stack, Vec<Candidate>) {
     if let (Choice::Only(at), false) = (choice, wants_table) {
@@ -79,29 +94,34 @@ pub fn choose(
     }
     let mut stacks = Vec::new();
     let mut utilities = Vec::new();
-    for (_, sources) in CANDIDATES {
-        let stack = Stack::choose(problem, held, heads.layout, sources);
-        let rows = held_rows(problem, heads, held, &stack, cost_heads);
+    let compared = compared(heads.fitted());
+    for at in &compared {
+        let stack = Stack::choose(problem, held, heads.layout, CANDIDATES[*at].1);
+        let rows = held_rows(heads, held, &stack, mixes);
         utilities.push(utilities_of(problem, &rows, reference));
         stacks.push(stack);
     }
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
     let means: Vec<f64> = utilities.iter().map(|values| mean(values)).collect();
     let best = (0..means.len()).fold(0, |best, at| if means[at] > means[best] { at } else { best });
-    let mut table: Vec<Candidate> = CANDIDATES
+    let mut table: Vec<Candidate> = compared
         .iter()
         .enumerate()
-        .map(|(at, (name, _))| {
+        .map(|(at, candidate)| {
             let losses: Vec<f64> =
                 utilities[best].iter().zip(&utilities[at]).map(|(best, own)| best - own).collect();
             let (loss, n) = (mean(&losses), losses.len().max(1) as f64);
             let squares = losses.iter().map(|l| (l - loss) * (l - loss)).sum::<f64>();
             let standard_error = (squares / f64::max(n - 1.0, 1.0) / n).sqrt();
+            let name = CANDIDATES[*candidate].0;
             Candidate { name, utility: means[at], loss, standard_error, chosen: false }
         })
         .collect();
     let chosen = match choice {
-        Choice::Only(at) => at,
+        // A named one that is not there is the stack: it has all that is fitted.
+        Choice::Only(named) => {
+            compared.iter().position(|at| *at == named).unwrap_or(compared.len() - 1)
+        }
         Choice::Auto => simplest(&table).unwrap_or(best),
     };
     table[chosen].chosen = true;
@@ -113,22 +133,20 @@ fn simplest(table: &[Candidate]) -> Option<usize> {
     table.iter().position(|candidate| candidate.loss <= candidate.standard_error)
 }
 
-/// What a stack predicts for held-out rows.
+/// What a stack predicts for held-out rows, by fits that did not see them.
 pub fn held_rows(
-    problem: &Problem,
     heads: &Heads,
     held: &[HeldOut],
     stack: &Stack,
-    cost_heads: &[Option<CostHead>],
+    mixes: &[Option<CostMix>],
 ) -> Vec<Held> {
-    let cost = |row: usize| {
-        let features = costs::surface(&heads.vectorizer, problem, row);
-        cost_heads.iter().map(|head| head.as_ref().map(|h| costs::predict(h, &features))).collect()
-    };
+    let costs =
+        held.iter().flat_map(|held| (0..held.rows.len()).map(|at| mix::predict(held, at, mixes)));
     stack
         .scores(held, heads.layout)
         .into_iter()
-        .map(|(row, score)| Held { row, score, cost: cost(row) })
+        .zip(costs)
+        .map(|((row, score), cost)| Held { row, score, cost })
         .collect()
 }
 
@@ -164,6 +182,15 @@ mod tests {
         assert_eq!(simplest(&table(&[(0.02, 0.01), (0.004, 0.005), (0.0, 0.0)])), Some(1));
         assert_eq!(simplest(&table(&[(0.02, 0.01), (0.006, 0.005), (0.0, 0.0)])), Some(2));
         assert_eq!(simplest(&table(&[(0.001, 0.01), (0.0, 0.0)])), Some(0));
+    }
+
+    #[test]
+    fn only_what_is_fitted_is_compared() {
+        let names = |fitted| compared(fitted).into_iter().map(|at| CANDIDATES[at].0);
+        assert!(names(Sources::LINEAR).all(|name| name != "bag" && name != "linear"));
+        let with_bag: Vec<&str> = names(Sources::LINEAR.and(Sources::BAG)).collect();
+        assert_eq!(with_bag[5..], ["bag", "linear", "stack"]);
+        assert_eq!(names(Sources::ALL).count(), CANDIDATES.len());
     }
 
     #[test]

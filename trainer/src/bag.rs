@@ -14,8 +14,10 @@
 //! and updated here ([`table`]), since burn's gradient of the whole table would be dense. Several
 //! networks of other seeds can be averaged, and are exported as one wider network.
 
+pub mod curve;
 pub mod export;
 pub mod network;
+mod split;
 mod start;
 pub mod table;
 pub mod targets;
@@ -25,14 +27,17 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::design::{Design, Sparse, Vectorizer};
+use crate::heads::Means;
+use crate::learn::Taught;
 use crate::problem::Problem;
+use split::split;
 use start::Start;
 use train::Data;
 
-pub use export::{Gains, export};
+pub use export::{Gains, export, export_with};
 pub use network::Network;
 pub use targets::{Columns, LossWeights};
-pub use train::{Epoch, Stopping};
+pub use train::Epoch;
 
 /// How an embedding bag is fitted.
 ///
@@ -40,6 +45,7 @@ pub use train::{Epoch, Stopping};
 /// | --- | --- | --- | --- |
 /// | `hidden` | `32` | dimensions of one network | `[1, 64]` |
 /// | `n_networks` | `1` | networks that are averaged; `hidden · n_networks ≤ 64` | `[1, 64]` |
+/// | `held` | `0.1` | share of the rows that tell when to stop | `[0.01, 0.5]` |
 /// | `max_epochs` | `30` | passes over the rows | `[1, ∞)` |
 /// | `patience` | `5` | epochs without improvement before it stops | `[1, ∞)` |
 /// | `batch` | `128` | requests per step; more where there are many | `[1, ∞)` |
@@ -58,6 +64,8 @@ pub struct BagParams {
     pub hidden: usize,
     /// Networks that are averaged.
     pub n_networks: usize,
+    /// Share of the rows that tell when to stop.
+    pub held: f64,
     /// Passes over the rows.
     pub max_epochs: usize,
     /// Epochs without improvement before it stops.
@@ -87,6 +95,7 @@ impl Default for BagParams {
         Self {
             hidden: 32,
             n_networks: 1,
+            held: 0.1,
             max_epochs: 30,
             patience: 5,
             batch: 128,
@@ -102,8 +111,54 @@ impl Default for BagParams {
     }
 }
 
+impl BagParams {
+    /// Checks ranges.
+    ///
+    /// # Errors
+    ///
+    /// The first number out of range: its key, its range and its value.
+    pub fn check(&self) -> Result<(), (&'static str, &'static str, String)> {
+        let (share, rate) = (|x: f64| (0.0..1.0).contains(&x), |x: f64| x > 0.0 && x <= 10.0);
+        let side_by_side = self.hidden.saturating_mul(self.n_networks);
+        let LossWeights { shared, deviations, complexity, tasks, costs, balance } = self.weights;
+        let losses = [shared, deviations, complexity, tasks, costs];
+        let checks = [
+            ((1..=64).contains(&self.hidden), "bag.hidden", "in [1, 64]", self.hidden as f64),
+            (
+                (1..=64).contains(&side_by_side),
+                "bag.hidden times bag.n_networks",
+                "in [1, 64]",
+                side_by_side as f64,
+            ),
+            ((0.01..=0.5).contains(&self.held), "bag.held", "in [0.01, 0.5]", self.held),
+            (self.max_epochs > 0, "bag.max_epochs", "at least 1", self.max_epochs as f64),
+            (self.patience > 0, "bag.patience", "at least 1", self.patience as f64),
+            (self.batch > 0, "bag.batch", "at least 1", self.batch as f64),
+            (rate(self.learning_rate), "bag.learning_rate", "in (0, 10]", self.learning_rate),
+            (rate(self.table_rate), "bag.table_rate", "in (0, 10]", self.table_rate),
+            (self.damping > 0.0, "bag.damping", "above 0", self.damping.into()),
+            (share(self.decay), "bag.decay", "in [0, 1)", self.decay),
+            (share(self.dropout), "bag.dropout", "in [0, 1)", self.dropout),
+            (share(self.thinning.into()), "bag.thinning", "in [0, 1)", self.thinning.into()),
+            ((0.0..=1.0).contains(&balance), "bag.weights.balance", "in [0, 1]", balance),
+            (
+                losses.iter().all(|loss| (0.0..=1e6).contains(loss)),
+                "each of bag.weights",
+                "in [0, 1e6]",
+                losses.into_iter().fold(0.0, |worst, loss| {
+                    if (0.0..=1e6).contains(&loss) { worst } else { loss }
+                }),
+            ),
+        ];
+        match checks.into_iter().find(|(holds, ..)| !holds) {
+            Some((_, key, bound, value)) => Err((key, bound, value.to_string())),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A fitted bag: networks over the columns of one vectorizer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct BagFit {
     /// What the outputs are.
     pub columns: Columns,
@@ -113,21 +168,32 @@ pub struct BagFit {
     pub curves: Vec<Vec<Epoch>>,
 }
 
-/// Fits a bag on `rows`; `stopping` says which rows tell when to stop.
+/// What some rows teach, as the linear heads are taught it.
+#[derive(Clone, Copy, Debug)]
+pub struct Lesson<'a> {
+    /// The rows.
+    pub rows: &'a [usize],
+    /// A label per row and model, with weights.
+    pub taught: &'a Taught,
+    /// What targets are centered by.
+    pub means: &'a Means,
+}
+
+/// Fits a bag; a share of the rows is held out and tells when to stop.
 ///
-/// Targets are those of the linear heads (see [`crate::heads`]), centered on `rows`.
+/// Targets are those of the linear heads (see [`crate::heads`]), and log costs.
 pub fn fit(
     problem: &Problem,
-    rows: &[usize],
-    stopping: &Stopping,
+    lesson: &Lesson<'_>,
     vectorizer: &Vectorizer,
     params: &BagParams,
 ) -> BagFit {
-    let (fitted, held) = stopping.split(problem, rows, params.seed);
-    let targets = targets::Targets::new(problem, &fitted, &held, &params.weights);
+    let (fitted, held) = split(problem, lesson.rows, params.held, params.seed);
+    let targets = targets::Targets::new(problem, lesson, (&fitted, &held), &params.weights);
     let columns = targets.columns;
-    let raw: Vec<_> = fitted.iter().map(|row| &problem.raw[*row]).collect();
+    let raw: Vec<_> = fitted.iter().map(|at| &problem.raw[lesson.rows[*at]]).collect();
     let design = Design::new(vectorizer, &raw);
+    let held: Vec<usize> = held.iter().map(|at| lesson.rows[*at]).collect();
     let judging = sparse(problem, vectorizer, &held);
     let start = Start::new(&design, &judging, &targets, params.hidden);
     let (mut networks, mut curves) = (Vec::new(), Vec::new());

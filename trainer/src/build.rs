@@ -1,5 +1,7 @@
 //! A router from fitted heads and what was chosen on held-out predictions.
 
+mod network;
+
 use std::collections::BTreeMap;
 
 use router_core::features::{FEATURE_SCHEMA_VERSION, N_SURFACE};
@@ -10,8 +12,10 @@ use router_core::{
 };
 
 use crate::auto::{self, Candidate, Choice};
+use crate::bag::Epoch;
 use crate::calibrate::isotonic;
-use crate::costs;
+use crate::costs::mix::CostMix;
+use crate::costs::{self, mix};
 use crate::heads::{Heads, LENGTH, Layout, mean};
 use crate::metrics;
 use crate::operating::{self, Curve, Held, Reference, Target};
@@ -52,6 +56,12 @@ pub struct Built {
     pub stack: Stack,
     /// What it was chosen from; empty in a fold router, unless by `auto`.
     pub candidates: Vec<Candidate>,
+    /// `[n_models]`: where and how the bag is trusted with costs.
+    pub costs: Vec<Option<CostMix>>,
+    /// Learning curve of each network of the bag.
+    pub curves: Vec<Vec<Epoch>>,
+    /// Share of the nearest neighbors that the search finds; `None` without neighbors.
+    pub recall: Option<f64>,
 }
 
 /// Retention targets that every router carries.
@@ -71,13 +81,13 @@ pub fn build(
     cross_fit: Option<CrossFit>,
 ) -> Built {
     let reference = reference(problem, seen);
-    let cost_heads = costs::fit(problem, seen, &heads.vectorizer);
-    let with = (&cost_heads[..], reference);
+    let mixes = mix::choose(problem, held);
+    let with = (&mixes[..], reference);
     // Only the table of the router for all rows is shown.
     let choice = (recipe.predictor, cross_fit.is_none());
     let (stack, candidates) = auto::choose(problem, heads, held, with, choice);
     let latency_ms = costs::latencies(problem, seen);
-    let mut held_rows = auto::held_rows(problem, heads, held, &stack, &cost_heads);
+    let mut held_rows = auto::held_rows(heads, held, &stack, &mixes);
     let uncertainty = uncertainty::fit(problem, (heads, &stack), seen, &held_rows);
     let guard = operating::guard(problem, &held_rows, reference);
     for held in &mut held_rows {
@@ -105,9 +115,9 @@ pub fn build(
     let mut parts = LinearParts {
         calibrations,
         complexity_calibration,
-        costs: cost_heads,
+        costs: network::cost_heads(heads, &mixes),
         latency_ms: latency_ms.clone(),
-        ..linear_parts(problem, heads, &stack)
+        ..network::add(heads, &stack, &mixes, linear_parts(problem, heads, &stack))
     };
     parts.bias[reference.model] += narrow(guard);
     let provenance = Provenance {
@@ -126,7 +136,9 @@ pub fn build(
     let mut manifest = manifest(problem, recipe, reference, &curve, of_reference, provenance);
     manifest.objective.uncertainty_weight = recipe.uncertainty_weight;
     manifest.uncertainty = Some(uncertainty);
-    Built { manifest, parts, stack, candidates }
+    let curves = heads.bag.as_ref().map_or_else(Vec::new, |bag| bag.curves.clone());
+    let recall = heads.neighbors.as_ref().map(|near| near.recall);
+    Built { manifest, parts, stack, candidates, costs: mixes, curves, recall }
 }
 
 /// The models that complexity is about, chosen on some rows: the reference model and the cheapest
@@ -194,7 +206,7 @@ fn linear_parts(problem: &Problem, heads: &Heads, stack: &Stack) -> LinearParts 
             |penalty: usize| &heads.solutions[penalty][column * layout.width()..][..layout.width()];
         let shared = stack.shared_weight * f64::from(of(stack.shared_penalty)[Layout::SHARED]);
         let length = if column == n_grams + LENGTH { &per_length } else { &nothing };
-        let said = Said { task: &nothing, length };
+        let said = Said { length, ..Said::nothing(&nothing) };
         let deviations = stack.deviations(&heads.basis, layout, of, said);
         let models = deviations.into_iter().map(|deviation| shared + deviation);
         let complexity = f64::from(of(stack.complexity_penalty)[layout.complexity()]);
@@ -205,7 +217,7 @@ fn linear_parts(problem: &Problem, heads: &Heads, stack: &Stack) -> LinearParts 
     let means = heads.means.model.iter().chain([&heads.means.complexity]).chain(&heads.means.task);
     let effects = heads.task_deviations.chunks_exact(m).flat_map(|effects| {
         let no_ridge = vec![0.0f32; layout.width()];
-        let said = Said { task: effects, length: &nothing };
+        let said = Said { task: effects, ..Said::nothing(&nothing) };
         stack.deviations(&heads.basis, layout, |_| &no_ridge, said)
     });
     // Surface features are scaled by the vectorizer for the fit; the router has them unscaled.

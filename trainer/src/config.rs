@@ -1,13 +1,16 @@
 //! What a fit runs with: defaults, then an experiment file, then the command line.
 
 use datasets::{Folds, ModelSelection};
+use router_core::predictor::bag::MAX_HIDDEN;
 use serde::{Deserialize, Serialize};
 
 use crate::auto::Choice;
-use crate::crossfit::FitParams;
+use crate::bag::BagParams;
 use crate::design::VectorizerParams;
 use crate::learn::Learn;
+use crate::neighbors::NeighborParams;
 use crate::operating::Target;
+use crate::parts::{Extra, FitParams};
 use crate::policy::PolicyChoice;
 use crate::ridge::RidgeParams;
 
@@ -21,6 +24,7 @@ use crate::ridge::RidgeParams;
 /// | `seed` | `0` | seed of everything random | |
 /// | `cross_fit` | none | `fold` (the column), `5`, `5@SEED`, or `task`, `domain`, `task/5`, `domain/5`: see [`Folds`] | `[3, 20]` folds |
 /// | `predictor` | `"stack"` | parts of a score: `auto`, or one of [`crate::auto::CANDIDATES`] | |
+/// | `parts` | none | parts that are fitted beside the linear heads: see [`Extra`] | |
 /// | `exploration` | `0` | share of requests drawn uniformly | `[0, 1]` |
 /// | `policy` | `"cost_aware"` | how a model is drawn: a name, or a policy in full | see [`PolicyChoice`] |
 /// | `penalties` | `[1, 3, 10, 30, 100, 300]` | L2 penalties to choose from | increasing, `(0, ∞)` |
@@ -33,6 +37,8 @@ use crate::ridge::RidgeParams;
 /// | `learn` | `dr` | how a log is learned from | see [`Learn`] |
 /// | `assume_propensities` | none | `fitted` takes a log without propensities | |
 /// | `shuffle_labels` | `false` | negative control: see [`Problem::shuffle`](crate::problem::Problem::shuffle) | |
+/// | `bag` | see [`BagParams`] | how the embedding bag is fitted; `seed` is added to its own | |
+/// | `neighbors` | see [`NeighborParams`] | how nearest neighbors are fitted | |
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Config {
     /// Operating point of the balanced tier.
@@ -51,6 +57,8 @@ pub struct Config {
     pub predictor: String,
     /// How a model is drawn.
     pub policy: PolicyChoice,
+    /// Parts that are fitted beside the linear heads.
+    pub parts: Vec<Extra>,
     /// L2 penalties.
     pub penalties: Vec<f64>,
     /// Conjugate-gradient steps.
@@ -71,6 +79,10 @@ pub struct Config {
     pub assume_propensities: Option<Assume>,
     /// Whether this is the negative control.
     pub shuffle_labels: bool,
+    /// How the embedding bag is fitted.
+    pub bag: BagParams,
+    /// How nearest neighbors are fitted.
+    pub neighbors: NeighborParams,
 }
 
 /// What to assume where a log records no propensity.
@@ -113,6 +125,8 @@ pub struct Overrides {
     /// See [`Config::policy`].
     pub policy: Option<PolicyChoice>,
     /// See [`Config`].
+    pub parts: Option<Vec<Extra>>,
+    /// See [`Config`].
     pub penalties: Option<Vec<f64>>,
     /// See [`Config`].
     pub iterations: Option<usize>,
@@ -132,6 +146,10 @@ pub struct Overrides {
     pub assume_propensities: Option<Assume>,
     /// See [`Config`].
     pub shuffle_labels: Option<bool>,
+    /// See [`Config`].
+    pub bag: Option<BagParams>,
+    /// See [`Config`].
+    pub neighbors: Option<NeighborParams>,
 }
 
 /// Why a configuration is refused.
@@ -171,6 +189,7 @@ impl Default for Config {
             exploration: 0.0,
             predictor: "stack".to_owned(),
             policy: PolicyChoice::default(),
+            parts: Vec::new(),
             penalties: vec![1.0, 3.0, 10.0, 30.0, 100.0, 300.0],
             iterations: 12,
             min_df: 2,
@@ -181,6 +200,8 @@ impl Default for Config {
             learn: Learn::default(),
             assume_propensities: None,
             shuffle_labels: false,
+            bag: BagParams::default(),
+            neighbors: NeighborParams::default(),
         }
     }
 }
@@ -213,6 +234,9 @@ impl Config {
             set(&mut config.exploration, given.exploration);
             set(&mut config.predictor, given.predictor);
             set(&mut config.policy, given.policy);
+            set(&mut config.parts, given.parts);
+            set(&mut config.bag, given.bag);
+            set(&mut config.neighbors, given.neighbors);
             set(&mut config.penalties, given.penalties);
             set(&mut config.iterations, given.iterations);
             set(&mut config.min_df, given.min_df);
@@ -287,7 +311,16 @@ impl Config {
                 tool_scale: self.tool_scale,
             },
             ridge: RidgeParams { penalties: self.penalties.clone(), n_iterations: self.iterations },
+            bag: self
+                .fits(Extra::Bag)
+                .then(|| BagParams { seed: self.bag.seed.wrapping_add(self.seed), ..self.bag }),
+            neighbors: self.fits(Extra::Neighbors).then_some(self.neighbors),
         }
+    }
+
+    /// Whether a part is fitted: it is named, or the predictor has no other.
+    fn fits(&self, part: Extra) -> bool {
+        self.parts.contains(&part) || self.predictor.split('+').any(|name| name == part.name())
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -295,6 +328,18 @@ impl Config {
         self.selection()?;
         self.predictor()?;
         self.folds()?;
+        let named = |(key, bound, value)| range(key, bound, value);
+        self.bag.check().map_err(named)?;
+        self.neighbors.check().map_err(named)?;
+        let units = self.bag.hidden * self.bag.n_networks + self.neighbors.dimensions;
+        if self.fits(Extra::Bag) && self.fits(Extra::Neighbors) && units > MAX_HIDDEN {
+            let bound = "at most 64, as hidden units of one router";
+            return Err(range(
+                "bag.hidden times n_networks, and neighbors.dimensions",
+                bound,
+                units,
+            ));
+        }
         if !(0.0..=1.0).contains(&self.exploration) {
             return Err(range("exploration", "in [0, 1]", self.exploration));
         }

@@ -1,4 +1,7 @@
-//! Cost heads: what a request will cost with each model, from how it looks.
+//! Cost heads: what a request will cost with each model, from how it looks; and from its words,
+//! where the embedding bag is better at it ([`mix`]).
+
+pub mod mix;
 
 use linfa::prelude::{DatasetBase, Fit};
 use linfa_linear::LinearRegression;
@@ -39,12 +42,8 @@ pub fn predict(head: &CostHead, features: &[f64]) -> f64 {
 
 /// The surface features of a request, standardised and cut as the router will.
 pub fn surface(vectorizer: &Vectorizer, problem: &Problem, row: usize) -> Vec<f64> {
-    let first = vectorizer.n_grams();
-    let vector = vectorizer.row(&problem.raw[row]);
-    let features = vector.iter().filter(|(column, _)| *column as usize >= first);
-    let scale = |feature| f64::from(vectorizer.params.scale(feature));
-    let features = features.take(N_SURFACE).enumerate();
-    features.map(|(i, (_, value))| f64::from(*value) / scale(i)).collect()
+    let features = problem.raw[row].surface.iter().enumerate();
+    features.map(|(i, feature)| f64::from(vectorizer.standard(i, *feature))).collect()
 }
 
 fn fit_one(

@@ -10,20 +10,10 @@ use std::collections::BTreeMap;
 use router_core::{CrossFit, FoldKind};
 
 use crate::build::{Built, Recipe, build};
-use crate::design::VectorizerParams;
-use crate::heads::{Heads, fit};
+use crate::heads::Heads;
+use crate::parts::{FitParams, fit};
 use crate::problem::Problem;
-use crate::ridge::RidgeParams;
 use crate::stack::HeldOut;
-
-/// How heads are fitted.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FitParams {
-    /// Request → columns.
-    pub vectorizer: VectorizerParams,
-    /// Columns → heads.
-    pub ridge: RidgeParams,
-}
 
 /// A router for all rows, and those for the folds.
 #[derive(Debug)]
@@ -70,7 +60,7 @@ pub fn cross_fit(
         (0..problem.n_requests()).filter(is_seen).collect()
     };
     let fit_rows = |seen: &[usize]| -> Heads {
-        let heads = fit(problem, seen, params.vectorizer, &params.ridge);
+        let heads = fit(problem, seen, params);
         done();
         heads
     };

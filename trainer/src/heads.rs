@@ -6,13 +6,16 @@
 
 use rayon::prelude::*;
 use router_core::features::RawFeatures;
+use router_core::predictor::CostHead;
 
+use crate::bag::BagFit;
 use crate::components::Basis;
 use crate::design::{Design, Sparse, Vectorizer, VectorizerParams};
 use crate::learn::{self, Taught};
+use crate::neighbors::NeighborFit;
 use crate::problem::{Ends, Problem};
 use crate::ridge::{RidgeParams, Targets, solve};
-use crate::stack::task_deviations;
+use crate::stack::{Sources, task_deviations};
 
 /// The surface feature that is the logarithm of the number of characters.
 pub const LENGTH: usize = 0;
@@ -79,6 +82,12 @@ pub struct Heads {
     pub solutions: Vec<Vec<f32>>,
     /// `[n_tasks * n_models]`: see [`task_deviations`].
     pub task_deviations: Vec<f64>,
+    /// `[n_models]`: costs by how a request looks; empty where nobody asked for them.
+    pub costs: Vec<Option<CostHead>>,
+    /// The embedding bag, if it is fitted.
+    pub bag: Option<BagFit>,
+    /// Nearest neighbors, if they are fitted.
+    pub neighbors: Option<NeighborFit>,
 }
 
 /// Fits all heads on some rows of a problem.
@@ -88,12 +97,22 @@ pub fn fit(
     vectorizer: VectorizerParams,
     ridge: &RidgeParams,
 ) -> Heads {
-    let taught = if problem.drawn.is_empty() {
+    let taught = teach(problem, rows, vectorizer, ridge);
+    fit_taught(problem, rows, &taught, vectorizer, ridge)
+}
+
+/// What some rows teach.
+pub fn teach(
+    problem: &Problem,
+    rows: &[usize],
+    vectorizer: VectorizerParams,
+    ridge: &RidgeParams,
+) -> Taught {
+    if problem.drawn.is_empty() {
         labels(problem, rows)
     } else {
         learn::teach(problem, rows, vectorizer, ridge)
-    };
-    fit_taught(problem, rows, &taught, vectorizer, ridge)
+    }
 }
 
 /// Fits all heads on what some rows teach.
@@ -112,7 +131,17 @@ pub fn fit_taught(
     let solutions = solve(&design, &targets, ridge);
     let basis = Basis::fit(problem, rows, &means.model);
     let task_deviations = task_deviations(problem, rows, taught);
-    Heads { vectorizer, means, basis, layout, solutions, task_deviations }
+    Heads {
+        vectorizer,
+        means,
+        basis,
+        layout,
+        solutions,
+        task_deviations,
+        costs: Vec::new(),
+        bag: None,
+        neighbors: None,
+    }
 }
 
 /// Every known quality, as it is.
@@ -130,6 +159,13 @@ fn labels(problem: &Problem, rows: &[usize]) -> Taught {
 }
 
 impl Heads {
+    /// The parts that are fitted.
+    pub fn fitted(&self) -> Sources {
+        let bag = if self.bag.is_some() { Sources::BAG } else { Sources::MEANS };
+        let near = if self.neighbors.is_some() { Sources::NEIGHBORS } else { Sources::MEANS };
+        Sources::LINEAR.and(bag).and(near)
+    }
+
     /// The standardised logarithm of a row's length, cut as the router will.
     pub fn length(&self, problem: &Problem, row: usize) -> f64 {
         f64::from(self.vectorizer.standard(LENGTH, problem.raw[row].surface[LENGTH]))
@@ -144,13 +180,8 @@ impl Heads {
     }
 }
 
-/// What the targets of some rows are centered by.
-pub fn means(problem: &Problem, rows: &[usize], layout: Layout) -> Means {
-    centers(problem, rows, layout, model_means(problem, rows))
-}
-
-/// The same, given the mean of each model.
-fn centers(problem: &Problem, rows: &[usize], layout: Layout, model: Vec<f64>) -> Means {
+/// What the targets of some rows are centered by, given the mean of each model.
+pub fn centers(problem: &Problem, rows: &[usize], model: Vec<f64>) -> Means {
     let ends = crate::build::ends(problem, rows, &model);
     let complexity = mean(rows.iter().filter_map(|row| problem.hard(*row, ends)));
     let task_share = |task: usize| {
@@ -160,7 +191,7 @@ fn centers(problem: &Problem, rows: &[usize], layout: Layout, model: Vec<f64>) -
                 .map(|t| f64::from(u8::from(t == task))),
         )
     };
-    let task = (0..layout.n_tasks).map(task_share).collect();
+    let task = (0..problem.tasks.len()).map(task_share).collect();
     Means { model, ends, complexity, task }
 }
 
@@ -170,7 +201,7 @@ fn centers(problem: &Problem, rows: &[usize], layout: Layout, model: Vec<f64>) -
 /// one label at most.
 fn targets(problem: &Problem, rows: &[usize], taught: &Taught, layout: Layout) -> (Targets, Means) {
     let width = layout.width();
-    let means = centers(problem, rows, layout, taught.means.clone());
+    let means = centers(problem, rows, taught.means.clone());
     let mut values = vec![0.0f32; rows.len() * width];
     let mut weights = vec![0.0f32; rows.len() * width];
     #[expect(clippy::cast_possible_truncation, reason = "targets and their weights are f32")]

@@ -12,9 +12,10 @@ use router_core::TaskPart;
 use trainer::cascade;
 use trainer::config::{Assume, Config, Overrides};
 use trainer::learn::Learn;
-use trainer::policy::PolicyChoice;
 use trainer::operating::Target;
+use trainer::parts::Extra;
 use trainer::place;
+use trainer::policy::PolicyChoice;
 use trainer::run;
 use trainer::simulate::{self, options::Options};
 use trainer::tasks;
@@ -121,13 +122,19 @@ struct FitArgs {
     #[arg(long, value_name = "fitted")]
     assume_propensities: Option<Assume>,
     /// Parts of a score: `auto` (the simplest within one standard error of the best), `means`,
-    /// `length`, `task`, `ridge`, `ridge+task` or `stack`.
+    /// `length`, `task`, `ridge`, `ridge+task`, `linear` (these three), `bag`, `neighbors`,
+    /// `linear+bag`, `linear+neighbors`, or `stack`, which has all parts that are fitted.
     #[arg(long)]
     predictor: Option<String>,
     /// How a model is drawn: `cost_aware`, or to compare with it `uniform`, `token_heuristic`,
     /// `keywords`, `weighted`, or a TOML file with a policy in full.
     #[arg(long)]
     policy: Option<PolicyChoice>,
+    /// Parts that are fitted beside the linear heads, separated by commas: `bag`, a small network
+    /// of the words, for quality, task and cost; `neighbors`, what models made of the most similar
+    /// requests.
+    #[arg(long, value_delimiter = ',', value_name = "bag,neighbors")]
+    parts: Option<Vec<Extra>>,
     /// Negative control: outcomes are shuffled among requests before the fit, so that nothing can
     /// be learned. A benchmark of it must show an APGR of 0.5.
     #[arg(long)]
@@ -179,6 +186,7 @@ fn fit(args: FitArgs) -> Result<()> {
         assume_propensities: args.assume_propensities,
         predictor: args.predictor,
         policy: args.policy,
+        parts: args.parts,
         shuffle_labels: args.shuffle_labels.then_some(true),
         ..Overrides::default()
     };

@@ -9,9 +9,11 @@ use router_core::{DataSource, FoldKind, RequestRow, TaskPart, Weights, artifact}
 use serde::Serialize;
 
 use crate::auto::Candidate;
+use crate::bag::curve::{self, Curve};
 use crate::build::{Built, Recipe};
 use crate::config::{Assume, Config};
-use crate::crossfit::{Cut, cross_fit, n_fits};
+use crate::costs::mix::CostMix;
+use crate::crossfit::{CrossFitted, Cut, cross_fit, n_fits};
 use crate::partial::{self, Partial};
 use crate::problem::Problem;
 use crate::propensity::{fit_choices, is_choices};
@@ -29,6 +31,8 @@ pub struct Fitted {
     pub folds: Vec<(i32, Vec<u8>)>,
     /// Figures on held-out rows.
     pub metrics: Metrics,
+    /// Learning curves of the embedding bag; empty without one.
+    pub curves: Vec<Curve>,
 }
 
 impl Fitted {
@@ -67,6 +71,11 @@ pub struct Metrics {
     pub stack: Stack,
     /// The predictors that the router for all rows was chosen from, by utility on held-out rows.
     pub candidates: Vec<Candidate>,
+    /// Per model, how the embedding bag is mixed into its cost; `None` where it is not.
+    pub costs: Vec<Option<CostMix>>,
+    /// Share of the nearest neighbors that the search finds; absent without neighbors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub neighbors_recall: Option<f64>,
     /// The penalties that `stack` indexes.
     pub penalties: Vec<f64>,
     /// Calibration maps per model, as `(score, expectation)` knots.
@@ -161,11 +170,13 @@ pub fn fit(opened: Opened, config: &Config, progress: Progress<'_>) -> Result<Fi
     };
     let fitted = cross_fit(&problem, &config.fit_params(), &recipe, nested, &tick);
     let metrics = Metrics { partial, ..metrics(&problem, &fitted.all, config) };
+    let curves = curves(&fitted);
     let folds = fitted.folds.into_iter().map(|(fold, built)| Ok((fold, bytes(built)?)));
-    Ok(Fitted { folds: folds.collect::<Result<_>>()?, all: bytes(fitted.all)?, metrics })
+    Ok(Fitted { folds: folds.collect::<Result<_>>()?, all: bytes(fitted.all)?, metrics, curves })
 }
 
-/// Writes `router.safetensors`, `folds/fold-K.safetensors`, `config.toml` and `metrics.json`.
+/// Writes `router.safetensors`, `folds/fold-K.safetensors`, `config.toml` and `metrics.json`, and
+/// with an embedding bag `bag-curve.csv` and `bag-curve.svg`.
 ///
 /// # Errors
 ///
@@ -184,9 +195,25 @@ pub fn write(out: &Path, fitted: &Fitted, config: &Config) -> Result<()> {
     for (fold, bytes) in &fitted.folds {
         write(&folds.join(format!("fold-{fold}.safetensors")), bytes)?;
     }
+    if !fitted.curves.is_empty() {
+        write(&out.join("bag-curve.csv"), curve::csv(&fitted.curves).as_bytes())?;
+        write(&out.join("bag-curve.svg"), curve::svg(&fitted.curves)?.as_bytes())?;
+    }
     let mut json = serde_json::to_string_pretty(&fitted.metrics)?;
     json.push('\n');
     write(&out.join("metrics.json"), json.as_bytes())
+}
+
+fn curves(fitted: &CrossFitted) -> Vec<Curve> {
+    let folds = fitted.folds.iter().map(|(fold, built)| (format!("fold-{fold}"), built));
+    let routers = std::iter::once(("all".to_owned(), &fitted.all)).chain(folds);
+    let of = |(router, built): (String, &Built)| -> Vec<Curve> {
+        let networks = built.curves.iter().cloned().enumerate();
+        networks
+            .map(|(network, epochs)| Curve { router: router.clone(), network, epochs })
+            .collect()
+    };
+    routers.flat_map(of).collect()
 }
 
 /// Removes the fold routers of an earlier run, which would be taken for this one's, and nothing
@@ -315,6 +342,8 @@ fn metrics(problem: &Problem, built: &Built, config: &Config) -> Metrics {
         operating_points: built.manifest.operating_points.clone(),
         stack: built.stack.clone(),
         candidates: built.candidates.clone(),
+        costs: built.costs.clone(),
+        neighbors_recall: built.recall,
         penalties: config.penalties.clone(),
         reliability: names.zip(maps).collect(),
     }

@@ -4,56 +4,32 @@
 //! The score of model `j` is `μ_j + a·s + Σ_g P_g(b_g·d + c_g·Σ_t p_t δ_t + l_g·z·γ)_j`: its mean, the
 //! shared part, and per group `g` of directions between models its deviation, the mean deviation of
 //! the inferred task, and the length `z` of the request times how far each model's mean lies above
-//! that of all (`γ`): longer requests widen the gap between models. Penalties and the weights minimise the squared error on rows
+//! that of all (`γ`): longer requests widen the gap between models. Where the embedding bag is
+//! fitted, its deviations, shared part and task logits join them ([`network`]), and where nearest
+//! neighbors are, their mean deviations. Penalties and the weights minimise the squared error on rows
 //! that the fit did not see; a weight of 0 falls back to the mean, so a part without evidence is
 //! left out. This is the shrinkage towards task and model means that the weights express, and the
 //! guard against noise.
 
 mod logged;
+pub mod network;
 mod slope;
+mod sources;
 mod tasks;
 
+use router_core::predictor::CostHead;
 use serde::Serialize;
 
 use crate::components::{Basis, deviations};
+use crate::costs;
 use crate::heads::{Heads, Layout, Means, mean, shared};
-use crate::nonnegative::{Moments, Prior};
+use crate::nonnegative::Moments;
 use crate::problem::Problem;
 
-use slope::best_slope;
+use network::Network;
+use slope::{choose_complexity, choose_shared};
+pub use sources::{N_SOURCES, PRIORS, Sources};
 pub use tasks::{task_deviations, task_probabilities};
-
-/// Which parts of a score may have a weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sources(usize);
-
-impl Sources {
-    /// Nothing but means.
-    pub const MEANS: Self = Self(0);
-    /// The deviations that the ridge predicts.
-    pub const RIDGE: Self = Self(0b001);
-    /// The inferred task.
-    pub const TASK: Self = Self(0b010);
-    /// The length of the request.
-    pub const LENGTH: Self = Self(0b100);
-    /// All of them.
-    pub const ALL: Self = Self(0b111);
-
-    /// These and those.
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// These but not those.
-    pub const fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
-    }
-}
-
-/// What is believed of the weights of ridge, task and length in a group. Longer requests widened
-/// the gap between models on 10 of 11 public outcome tables, with slopes of 0.15 ± 0.12 per standard
-/// deviation of the logarithm of the length.
-const PRIORS: [Prior; 3] = [Prior::NONE, Prior::NONE, Prior { mean: 0.15, deviation: 0.12 }];
 
 /// Predictions for rows that a fit did not see.
 #[derive(Clone, Debug)]
@@ -70,6 +46,14 @@ pub struct HeldOut {
     pub basis: Basis,
     /// `[n_tasks * n_models]`, of the rows of the fit.
     pub task_deviations: Vec<f64>,
+    /// `[n_models]`: of the fit.
+    pub costs: Vec<Option<CostHead>>,
+    /// Per row `[N_SURFACE]`: what cost heads see of it.
+    pub surface: Vec<Vec<f64>>,
+    /// What the bag of the fit says; `None` without one.
+    pub bag: Option<Network>,
+    /// `[rows.len() * n_models]`: the deviations of the nearest neighbors; `None` without them.
+    pub neighbors: Option<Vec<f32>>,
 }
 
 impl HeldOut {
@@ -81,6 +65,13 @@ impl HeldOut {
             means: heads.means.clone(),
             basis: heads.basis.clone(),
             lengths: rows.iter().map(|row| heads.length(problem, *row)).collect(),
+            costs: heads.costs.clone(),
+            surface: rows.iter().map(|r| costs::surface(&heads.vectorizer, problem, *r)).collect(),
+            bag: heads.bag.as_ref().map(|bag| Network::new(problem, bag, &heads.vectorizer, &rows)),
+            neighbors: heads
+                .neighbors
+                .as_ref()
+                .map(|n| n.predict(problem, &heads.vectorizer, &rows)),
             rows,
         }
     }
@@ -97,6 +88,10 @@ pub struct Component {
     pub task_weight: f64,
     /// `l`.
     pub length_weight: f64,
+    /// Of the bag's deviations.
+    pub bag_weight: f64,
+    /// Of the deviations of the nearest neighbors.
+    pub neighbors_weight: f64,
 }
 
 impl Component {
@@ -107,6 +102,8 @@ impl Component {
             deviation_weight: weights[0],
             task_weight: weights[1],
             length_weight: weights[2],
+            bag_weight: weights[3],
+            neighbors_weight: weights[4],
         }
     }
 }
@@ -118,6 +115,17 @@ pub struct Said<'a> {
     pub task: &'a [f64],
     /// `[n_models]`: by its length.
     pub length: &'a [f64],
+    /// `[n_models]`: by the bag.
+    pub bag: &'a [f64],
+    /// `[n_models]`: by the nearest neighbors.
+    pub neighbors: &'a [f64],
+}
+
+impl<'a> Said<'a> {
+    /// Zeros, `[n_models]`, for all.
+    pub fn nothing(zeros: &'a [f64]) -> Self {
+        Self { task: zeros, length: zeros, bag: zeros, neighbors: zeros }
+    }
 }
 
 /// What was chosen.
@@ -127,12 +135,16 @@ pub struct Stack {
     pub shared_penalty: usize,
     /// `a`.
     pub shared_weight: f64,
+    /// Of the shared part as the bag sees it.
+    pub shared_bag_weight: f64,
     /// Per group of directions, the strongest first.
     pub components: Vec<Component>,
     /// Index of the penalty of task scores.
     pub task_penalty: usize,
     /// Multiplies task scores before the softmax.
     pub task_sharpness: f64,
+    /// Multiplies the task logits of the bag, which are added.
+    pub task_bag_gain: f64,
     /// Index of the penalty of complexity.
     pub complexity_penalty: usize,
 }
@@ -172,24 +184,26 @@ impl Stack {
     /// Chooses on held-out predictions, among some sources.
     pub fn choose(problem: &Problem, held: &[HeldOut], layout: Layout, sources: Sources) -> Self {
         let n_penalties = held.first().map_or(0, |held| held.predictions.len());
-        let (shared_penalty, shared_weight) = choose_shared(problem, held, layout, n_penalties);
-        let (task_penalty, task_sharpness) = tasks::choose(problem, held, layout, n_penalties);
+        let has_bag = sources.has(Sources::BAG) && held.iter().any(|held| held.bag.is_some());
+        let shared = choose_shared(problem, held, layout, (n_penalties, has_bag));
+        let (task_penalty, task_sharpness, task_bag_gain) =
+            tasks::choose(problem, held, layout, (n_penalties, has_bag));
         let mut stack = Self {
-            shared_penalty,
-            shared_weight,
+            shared_penalty: shared.0,
+            shared_weight: shared.1[0],
+            shared_bag_weight: shared.1[1],
             components: Vec::new(),
             task_penalty,
             task_sharpness,
+            task_bag_gain,
             complexity_penalty: choose_complexity(problem, held, layout, n_penalties),
         };
         let task_parts = stack.task_parts(problem, held, layout);
         let n_groups = held.iter().map(|held| held.basis.n_groups()).min().unwrap_or(1);
         // With many rows of many models the ridge finds by itself what their length says.
         let is_whole = held.iter().any(|held| held.basis.is_whole());
-        let sources = match sources {
-            Sources::ALL if !is_whole => sources.without(Sources::LENGTH),
-            chosen => chosen,
-        };
+        let finds_length = !is_whole && sources.has(Sources::LINEAR);
+        let sources = if finds_length { sources.without(Sources::LENGTH) } else { sources };
         let choose = |group: usize| {
             let fit = |penalty| {
                 let mut moments = if problem.drawn.is_empty() {
@@ -198,7 +212,7 @@ impl Stack {
                     logged::moments(problem, held, layout, &stack, (penalty, &task_parts))
                 };
                 moments.believe(&PRIORS);
-                let (weights, error) = moments.solve_among(sources.0);
+                let (weights, error) = moments.solve_among(sources.bits());
                 (Component::new(penalty, &weights), error)
             };
             (0..n_penalties)
@@ -208,6 +222,12 @@ impl Stack {
         };
         stack.components = (0..n_groups).map(choose).collect();
         stack
+    }
+
+    /// What is added to every arm for a held-out row.
+    fn shared_part(&self, seen: &Seen<'_>, layout: Layout) -> f64 {
+        let ridge = seen.outputs(self.shared_penalty, layout.width())[Layout::SHARED];
+        self.shared_weight * f64::from(ridge) + self.shared_bag_weight * seen.bag_shared()
     }
 
     /// The deviations of a row, or of a column of weights: `[n_models]`.
@@ -230,6 +250,8 @@ impl Stack {
             }
             basis.add_part(group, said.task, component.task_weight, &mut sum);
             basis.add_part(group, said.length, component.length_weight, &mut sum);
+            basis.add_part(group, said.bag, component.bag_weight, &mut sum);
+            basis.add_part(group, said.neighbors, component.neighbors_weight, &mut sum);
         }
         sum
     }
@@ -239,35 +261,35 @@ impl Stack {
         self.components.iter().any(|component| component.task_weight > 0.0)
     }
 
+    /// Whether the bag has a say in scores.
+    pub fn uses_bag(&self) -> bool {
+        self.shared_bag_weight > 0.0
+            || self.uses_tasks() && self.task_bag_gain > 0.0
+            || self.components.iter().any(|component| component.bag_weight > 0.0)
+    }
+
+    /// Whether neighbors have a say.
+    pub fn uses_neighbors(&self) -> bool {
+        self.components.iter().any(|component| component.neighbors_weight > 0.0)
+    }
+
     /// `Σ_t p_t δ_tj` of every held-out row: `[n_rows * n_models]`, zeros without tasks.
     fn task_parts(&self, problem: &Problem, held: &[HeldOut], layout: Layout) -> Vec<f64> {
         let m = problem.n_models();
         let mut parts = Vec::new();
         for seen in each(held) {
-            let outputs = seen.outputs(self.task_penalty, layout.width());
-            parts.extend(self.task_part(
-                outputs,
-                &seen.held.means,
-                &seen.held.task_deviations,
-                layout,
-            ));
+            parts.extend(self.task_part(&seen, layout));
         }
         debug_assert_eq!(parts.len() % m, 0);
         parts
     }
 
-    fn task_part(
-        &self,
-        outputs: &[f32],
-        means: &Means,
-        effects: &[f64],
-        layout: Layout,
-    ) -> Vec<f64> {
+    /// `Σ_t p_t δ_tj` of a held-out row: `[n_models]`.
+    fn task_part(&self, seen: &Seen<'_>, layout: Layout) -> Vec<f64> {
         let m = layout.n_models;
         let mut part = vec![0.0; m];
-        let scores = &outputs[layout.task(0).min(outputs.len())..][..layout.n_tasks];
-        let probabilities = task_probabilities(scores, &means.task, self.task_sharpness);
-        for (p, effects) in probabilities.iter().zip(effects.chunks_exact(m)) {
+        let probabilities = self.tasks_of(seen, layout);
+        for (p, effects) in probabilities.iter().zip(seen.held.task_deviations.chunks_exact(m)) {
             for (part, effect) in part.iter_mut().zip(effects) {
                 *part += p * effect;
             }
@@ -275,25 +297,18 @@ impl Stack {
         part
     }
 
-    /// The scores of every held-out row, with the row: `[n_models]` each.
+    /// The scores of every held-out row, in order, with the row: `[n_models]` each.
     pub fn scores(&self, held: &[HeldOut], layout: Layout) -> Vec<(usize, Vec<f64>)> {
         let width = layout.width();
         each(held)
             .map(|seen| {
-                let shared = f64::from(seen.outputs(self.shared_penalty, width)[Layout::SHARED]);
-                let task = self.task_part(
-                    seen.outputs(self.task_penalty, width),
-                    &seen.held.means,
-                    &seen.held.task_deviations,
-                    layout,
-                );
+                let shared = self.shared_part(&seen, layout);
+                let task = self.task_part(&seen, layout);
                 let outputs = |penalty| seen.outputs(penalty, width);
-                let length = seen.length();
-                let said = Said { task: &task, length: &length };
+                let (length, bag, near) = (seen.length(), seen.bag(), seen.neighbors());
+                let said = Said { task: &task, length: &length, bag: &bag, neighbors: &near };
                 let deviations = self.deviations(&seen.held.basis, layout, outputs, said);
-                let score = |j: usize| {
-                    seen.held.means.model[j] + self.shared_weight * shared + deviations[j]
-                };
+                let score = |j: usize| seen.held.means.model[j] + shared + deviations[j];
                 (seen.row, (0..layout.n_models).map(score).collect())
             })
             .collect()
@@ -319,31 +334,6 @@ impl Stack {
     }
 }
 
-fn choose_shared(problem: &Problem, held: &[HeldOut], layout: Layout, n: usize) -> (usize, f64) {
-    let pairs = |penalty: usize| {
-        each(held).filter_map(move |seen| {
-            let predicted = f64::from(seen.outputs(penalty, layout.width())[Layout::SHARED]);
-            if !problem.drawn.is_empty() {
-                let (_, gap, weight) = logged::gap(problem, &seen)?;
-                return Some((weight * predicted, weight * gap));
-            }
-            Some((predicted, shared(problem, seen.row, &seen.held.means.model)?))
-        })
-    };
-    best_slope(n, pairs)
-}
-
-fn choose_complexity(problem: &Problem, held: &[HeldOut], layout: Layout, n: usize) -> usize {
-    let pairs = |penalty: usize| {
-        each(held).filter_map(move |seen| {
-            let output = seen.outputs(penalty, layout.width())[layout.complexity()];
-            let hard = problem.hard(seen.row, seen.held.means.ends)?;
-            Some((f64::from(output), hard - seen.held.means.complexity))
-        })
-    };
-    best_slope(n, pairs).0
-}
-
 /// The deviations among the outputs of a row.
 fn models(outputs: &[f32], layout: Layout) -> Vec<f64> {
     (0..layout.n_models).map(|j| f64::from(outputs[Layout::model(j)])).collect()
@@ -359,26 +349,26 @@ fn moments(
     task_parts: &[f64],
 ) -> Moments {
     let m = layout.n_models;
-    let mut moments = Moments::new(PRIORS.len());
+    let mut moments = Moments::new(N_SOURCES);
     for (i, seen) in each(held).enumerate() {
         let means = &seen.held.means.model;
         let ridge = models(seen.outputs(penalty, layout.width()), layout);
         let task = &task_parts[i * m..][..m];
-        let length = seen.length();
+        let (length, bag, near) = (seen.length(), seen.bag(), seen.neighbors());
         let basis = &seen.held.basis;
         if basis.is_whole() {
             let Some(shared) = shared(problem, seen.row, means) else { continue };
             for (j, mean) in means.iter().enumerate() {
                 if let Some(quality) = problem.cell(seen.row, j).quality {
                     let y = f64::from(quality) - mean - shared;
-                    moments.add(&[ridge[j], task[j], length[j]], y);
+                    moments.add(&[ridge[j], task[j], length[j], bag[j], near[j]], y);
                 }
             }
         } else if let Some(deviations) = deviations(problem, seen.row, means) {
-            let [x, t, l, y] = [&ridge[..], task, &length, &deviations]
+            let [x, t, l, b, n, y] = [&ridge[..], task, &length, &bag, &near, &deviations]
                 .map(|vector| basis.coordinates(group, vector));
             for (i, y) in y.into_iter().enumerate() {
-                moments.add(&[x[i], t[i], l[i]], y);
+                moments.add(&[x[i], t[i], l[i], b[i], n[i]], y);
             }
         }
     }

@@ -112,7 +112,7 @@ fn a_run_asks_at_most_two_models() {
 
 #[test]
 fn a_file_is_read_back_and_another_version_is_refused() {
-    let cut = crate::CrossFit { kind: crate::FoldKind::Fold, k: 5, held_out: 2 };
+    let cut = crate::CrossFit { kind: crate::FoldKind::Fold, k: 5, seed: 0, held_out: 2 };
     let file = CascadeFile {
         format_version: CASCADE_FORMAT_VERSION,
         router: "abc".to_owned(),

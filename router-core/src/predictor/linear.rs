@@ -9,11 +9,13 @@
 //! and the score of an arm adds what its inferred task says: `Σ_t p(t) · effect[t][arm]`.
 //!
 //! An embedding [bag](super::bag) may add to every output; its embeddings are columns of the same
-//! rows, so that the pass over the n-grams stays one.
+//! rows, so that the pass over the n-grams stays one. Its hidden units may be where
+//! [neighbors](super::neighbors) are looked for, which add to the arms.
 
 mod run;
 
 use super::bag::{BagParts, MAX_HIDDEN};
+use super::neighbors::NeighborParts;
 use super::pass::Table;
 use crate::calibration::Calibration;
 use crate::features::{N_BLOCKS, N_BUCKETS, N_SURFACE};
@@ -74,6 +76,8 @@ pub struct LinearParts {
     pub latency_ms: Vec<Option<f64>>,
     /// What adds to the outputs.
     pub bag: Option<BagParts>,
+    /// What adds to the arms, given the hidden units of the bag.
+    pub neighbors: Option<NeighborParts>,
 }
 
 /// Why parts do not make a predictor.
@@ -91,6 +95,9 @@ pub enum LinearError {
     /// A bag too wide or without any dimension.
     #[error("bag hidden dimensions must be in [1, {MAX_HIDDEN}], got {0}")]
     Hidden(usize),
+    /// A number out of range.
+    #[error("{0} must be {1}, got {2}")]
+    Range(&'static str, &'static str, String),
 }
 
 /// The predictor, laid out for speed.
@@ -135,6 +142,9 @@ impl LinearParts {
             numbers(name, values, expected)?;
         }
         self.bag.as_ref().map_or(Ok(()), |bag| bag.check(self))?;
+        let hidden = self.bag.as_ref().map_or(0, |bag| bag.hidden);
+        let neighbors = self.neighbors.as_ref();
+        neighbors.map_or(Ok(()), |neighbors| neighbors.check(hidden, self.n_arms))?;
         for (name, len) in [
             ("calibrations", self.calibrations.len()),
             ("costs", self.costs.len()),

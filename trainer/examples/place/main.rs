@@ -30,6 +30,7 @@ use trainer::config::Config;
 use trainer::crossfit::cross_fit;
 use trainer::design::{Design, Vectorizer};
 use trainer::operating::Target;
+use trainer::policy::PolicyChoice;
 use trainer::place::member::Peers;
 use trainer::place::population;
 use trainer::problem::Problem;
@@ -147,6 +148,7 @@ impl World {
             target: Target::Retention(0.95),
             exploration: 0.0,
             predictor: Choice::Only(5),
+            policy: PolicyChoice::default(),
             uncertainty_weight: 0.0,
         };
         let built = cross_fit(&problem, &Config::default().fit_params(), &recipe, None, &|| {}).all;

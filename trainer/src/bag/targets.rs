@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::heads::{self, Layout, Means, mean};
+use super::Lesson;
+use crate::heads::{Layout, Means, mean};
 use crate::problem::Problem;
 
 /// How much each kind of output counts; each kind's loss is 1 for a network that predicts means.
@@ -123,79 +124,101 @@ pub struct Targets {
 }
 
 impl Targets {
-    /// Centers and scales on `fitted`.
-    pub fn new(problem: &Problem, fitted: &[usize], held: &[usize], weights: &LossWeights) -> Self {
-        let layout = Layout { n_models: problem.n_models(), n_tasks: problem.tasks.len() };
-        let columns = Columns { n_models: layout.n_models, n_tasks: layout.n_tasks };
-        let means = heads::means(problem, fitted, layout);
-        let log_cost = (0..columns.n_models)
-            .map(|j| mean(fitted.iter().filter_map(|row| log_cost(problem, *row, j))))
-            .collect();
+    /// Scales on the fitted rows; both are places in `lesson.rows`.
+    pub fn new(
+        problem: &Problem,
+        lesson: &Lesson<'_>,
+        (fitted, held): (&[usize], &[usize]),
+        weights: &LossWeights,
+    ) -> Self {
+        let columns = Columns { n_models: problem.n_models(), n_tasks: problem.tasks.len() };
+        let means = lesson.means;
+        let costs =
+            |j: usize| fitted.iter().filter_map(move |at| log_cost(problem, lesson.rows[*at], j));
         let mut targets = Self {
             columns,
             fitted: Part::default(),
             held: Part::default(),
             task_bias: means.task.iter().map(|share| narrow(share.max(1e-4).ln())).collect(),
-            means,
-            log_cost,
+            means: means.clone(),
+            log_cost: (0..columns.n_models).map(|j| mean(costs(j))).collect(),
         };
-        let scale = targets.scales(problem, fitted, weights);
+        let scale = targets.scales(problem, lesson, fitted, weights);
         let class = class_weights(&targets.means.task, weights);
-        targets.fitted = targets.part(problem, fitted, scale, &class);
-        targets.held = targets.part(problem, held, scale, &class);
+        targets.fitted = targets.part(problem, lesson, fitted, (scale, &class));
+        targets.held = targets.part(problem, lesson, held, (scale, &class));
         targets
     }
 
     /// Weight of a squared error of each kind, so that the kind's loss per row is its weight.
-    fn scales(&self, problem: &Problem, rows: &[usize], weights: &LossWeights) -> [f64; 4] {
+    fn scales(
+        &self,
+        problem: &Problem,
+        lesson: &Lesson<'_>,
+        places: &[usize],
+        weights: &LossWeights,
+    ) -> [f64; 4] {
         let mut squares = [0.0f64; 4];
-        for &row in rows {
-            self.each(problem, row, |column, value| {
-                squares[self.columns.kind(column)] += value * value;
+        for &at in places {
+            self.each(problem, lesson, at, |column, value, weight| {
+                squares[self.columns.kind(column)] += weight * value * value;
             });
         }
         let of = [weights.shared, weights.deviations, weights.complexity, weights.costs];
-        let n = rows.len() as f64;
+        let n = places.len() as f64;
         std::array::from_fn(
             |kind| if squares[kind] > 0.0 { of[kind] * n / squares[kind] } else { 0.0 },
         )
     }
 
-    /// Calls `visit` with every known regression target of a row, centered.
-    fn each(&self, problem: &Problem, row: usize, mut visit: impl FnMut(usize, f64)) {
-        let means = &self.means;
-        if let Some(shared) = heads::shared(problem, row, &means.model) {
-            visit(Layout::SHARED, shared);
-            for (j, mean) in means.model.iter().enumerate() {
-                if let Some(quality) = problem.cell(row, j).quality {
-                    visit(Columns::model(j), f64::from(quality) - mean - shared);
+    /// Calls `visit` with every known regression target of a row, centered, and what it counts.
+    fn each(
+        &self,
+        problem: &Problem,
+        lesson: &Lesson<'_>,
+        at: usize,
+        mut visit: impl FnMut(usize, f64, f64),
+    ) {
+        let (row, taught) = (lesson.rows[at], lesson.taught);
+        if let Some(shared) = taught.shared(at) {
+            visit(Layout::SHARED, shared, taught.weights[at]);
+            for j in 0..self.columns.n_models {
+                if let Some(deviation) = taught.deviation(at, j) {
+                    visit(Columns::model(j), deviation, taught.weights[at] / taught.noise);
                 }
             }
         }
-        if let Some(hard) = problem.hard(row, means.ends) {
-            visit(self.columns.complexity(), hard - means.complexity);
+        if let Some(hard) = problem.hard(row, self.means.ends) {
+            visit(self.columns.complexity(), hard - self.means.complexity, 1.0);
         }
         for (j, mean) in self.log_cost.iter().enumerate() {
             if let Some(cost) = log_cost(problem, row, j) {
-                visit(self.columns.cost(j), cost - mean);
+                visit(self.columns.cost(j), cost - mean, 1.0);
             }
         }
     }
 
-    fn part(&self, problem: &Problem, rows: &[usize], scale: [f64; 4], class: &[f64]) -> Part {
+    fn part(
+        &self,
+        problem: &Problem,
+        lesson: &Lesson<'_>,
+        places: &[usize],
+        (scale, class): ([f64; 4], &[f64]),
+    ) -> Part {
         let (width, n_tasks) = (self.columns.n_regressions(), self.columns.n_tasks);
         let mut part = Part {
-            values: vec![0.0; rows.len() * width],
-            weights: vec![0.0; rows.len() * width],
-            labels: vec![0.0; rows.len() * n_tasks],
-            n_rows: rows.len(),
+            values: vec![0.0; places.len() * width],
+            weights: vec![0.0; places.len() * width],
+            labels: vec![0.0; places.len() * n_tasks],
+            n_rows: places.len(),
         };
-        for (i, &row) in rows.iter().enumerate() {
-            self.each(problem, row, |column, value| {
+        for (i, &at) in places.iter().enumerate() {
+            self.each(problem, lesson, at, |column, value, weight| {
                 part.values[i * width + column] = narrow(value);
-                part.weights[i * width + column] = narrow(scale[self.columns.kind(column)]);
+                part.weights[i * width + column] =
+                    narrow(weight * scale[self.columns.kind(column)]);
             });
-            if let Some(task) = problem.task[row] {
+            if let Some(task) = problem.task[lesson.rows[at]] {
                 part.labels[i * n_tasks + task] = narrow(class[task]);
             }
         }

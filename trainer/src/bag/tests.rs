@@ -5,7 +5,9 @@ use router_core::predictor::{BagParts, CostHead, Linear, LinearParts, Predictor,
 use router_core::{Calibration, RequestRow};
 
 use super::*;
+use crate::config::Config;
 use crate::design::VectorizerParams;
+use crate::heads;
 
 const N_MODELS: usize = 4;
 
@@ -24,7 +26,25 @@ fn vectorizer(problem: &Problem, rows: &[usize]) -> Vectorizer {
 }
 
 fn quick() -> BagParams {
-    BagParams { hidden: 6, max_epochs: 3, ..BagParams::default() }
+    BagParams { hidden: 6, max_epochs: 3, held: 0.2, ..BagParams::default() }
+}
+
+/// What the rows of a table teach.
+fn taught(problem: &Problem, rows: &[usize]) -> (Taught, Means) {
+    let params = Config::default().fit_params();
+    let taught = heads::teach(problem, rows, params.vectorizer, &params.ridge);
+    let means = heads::centers(problem, rows, taught.means.clone());
+    (taught, means)
+}
+
+fn taught_fit(
+    problem: &Problem,
+    rows: &[usize],
+    vectorizer: &Vectorizer,
+    params: &BagParams,
+) -> BagFit {
+    let (taught, means) = taught(problem, rows);
+    fit(problem, &Lesson { rows, taught: &taught, means: &means }, vectorizer, params)
 }
 
 /// Linear heads that say nothing, with a bag over the same n-grams.
@@ -65,8 +85,10 @@ fn by_burn(
     let rows: Vec<usize> = (0..problem.n_requests()).collect();
     let outputs = fit.predict(problem, vectorizer, &rows);
     let arm = |row: &[f32], arm: usize| {
-        let deviation = gains.deviations * f64::from(row[Columns::model(arm)]);
-        let cost = gains.costs * f64::from(row[fit.columns.cost(arm)]);
+        let of = |model: usize| f64::from(row[Columns::model(model)]);
+        let gain = |model: usize| gains.deviations[model * N_MODELS + arm];
+        let deviation: f64 = (0..N_MODELS).map(|model| gain(model) * of(model)).sum();
+        let cost = gains.costs[arm] * f64::from(row[fit.columns.cost(arm)]);
         [gains.shared * f64::from(row[0]) + deviation, cost]
     };
     let rows = outputs.chunks_exact(fit.columns.width());
@@ -79,8 +101,13 @@ fn a_router_runs_what_burn_trained() {
     let rows: Vec<usize> = (0..300).collect();
     let vectorizer = vectorizer(&problem, &rows);
     let params = BagParams { n_networks: 2, ..quick() };
-    let mut fitted = fit(&problem, &rows, &Stopping::Share(0.2), &vectorizer, &params);
-    let gains = Gains { shared: 0.5, deviations: 0.8, complexity: 1.0, costs: 0.9, tasks: 1.0 };
+    let mut fitted = taught_fit(&problem, &rows, &vectorizer, &params);
+    // The last arm takes nothing of its own, but some of the first model's; the second has no cost.
+    let mut deviations = Gains::alike(N_MODELS, 0.8);
+    deviations[N_MODELS * N_MODELS - 1] = 0.0;
+    deviations[N_MODELS - 1] = -0.3;
+    let costs = vec![0.9, 0.0, 0.7, 1.0];
+    let gains = Gains { shared: 0.5, deviations, complexity: 1.0, costs, tasks: 1.0 };
     let bag = export(&fitted, &vectorizer, &gains);
     let exact = by_burn(&fitted, &problem, &vectorizer, &gains);
     // Embeddings are rounded to bytes: a router must say what burn makes of the rounded ones.
@@ -119,13 +146,13 @@ fn the_fit_is_the_same_on_any_number_of_threads() {
     let vectorizer = vectorizer(&problem, &rows);
     let on = |n: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
-        pool.install(|| fit(&problem, &rows, &Stopping::Share(0.2), &vectorizer, &quick()))
+        pool.install(|| taught_fit(&problem, &rows, &vectorizer, &quick()))
     };
     let (one, three) = (on(1), on(3));
     assert_eq!(one.networks, three.networks);
     assert_eq!(one.curves, three.curves);
     let other = BagParams { seed: 1, ..quick() };
-    let other = fit(&problem, &rows, &Stopping::Share(0.2), &vectorizer, &other);
+    let other = taught_fit(&problem, &rows, &vectorizer, &other);
     assert_ne!(other.networks, one.networks);
 }
 
@@ -134,10 +161,15 @@ fn it_explains_deviations_costs_and_tasks_of_requests_it_did_not_see() {
     let (_, problem) = world(900);
     let (seen, held): (Vec<usize>, Vec<usize>) = (0..900).partition(|row| problem.fold[*row] != 0);
     let vectorizer = vectorizer(&problem, &seen);
-    let params = BagParams { hidden: 12, max_epochs: 12, ..BagParams::default() };
-    let fitted = fit(&problem, &seen, &Stopping::Share(0.15), &vectorizer, &params);
+    let params = BagParams { hidden: 12, max_epochs: 12, held: 0.15, ..BagParams::default() };
+    let fitted = taught_fit(&problem, &seen, &vectorizer, &params);
     let losses = |rows: &[usize]| {
-        let targets = targets::Targets::new(&problem, &seen, rows, &params.weights);
+        // Labels of all rows, centered as those that were seen.
+        let all: Vec<usize> = (0..900).collect();
+        let (mut taught, means) = (taught(&problem, &all).0, taught(&problem, &seen).1);
+        taught.means.clone_from(&means.model);
+        let lesson = Lesson { rows: &all, taught: &taught, means: &means };
+        let targets = targets::Targets::new(&problem, &lesson, (&seen, rows), &params.weights);
         let outputs = fitted.predict(&problem, &vectorizer, rows);
         targets.held.losses(&outputs, targets.columns)
     };
@@ -153,7 +185,9 @@ fn a_network_that_knows_nothing_loses_the_weight_of_each_kind() {
     let (_, problem) = world(200);
     let rows: Vec<usize> = (0..200).collect();
     let weights = LossWeights { balance: 0.7, ..LossWeights::default() };
-    let targets = targets::Targets::new(&problem, &rows, &[], &weights);
+    let (taught, means) = taught(&problem, &rows);
+    let lesson = Lesson { rows: &rows, taught: &taught, means: &means };
+    let targets = targets::Targets::new(&problem, &lesson, (&rows, &[]), &weights);
     let mut nothing = vec![0.0; targets.columns.n_regressions()];
     nothing.extend(&targets.task_bias);
     let losses = targets.fitted.losses(&nothing.repeat(200), targets.columns);
@@ -170,7 +204,7 @@ fn equal_texts_are_held_out_together() {
         problem.raw[row] = problem.raw[row - 50].clone();
     }
     let rows: Vec<usize> = (0..100).collect();
-    let (fitted, held) = Stopping::Share(0.3).split(&problem, &rows, 0);
+    let (fitted, held) = split(&problem, &rows, 0.3, 0);
     assert_eq!(fitted.len() + held.len(), 100);
     assert!(held.len() > 10 && fitted.len() > 10, "{}", held.len());
     for row in &held {

@@ -1,7 +1,5 @@
 //! The loop: batches, held-out loss, early stopping.
 
-use std::collections::BTreeSet;
-
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde::Serialize;
@@ -12,51 +10,12 @@ use super::start::Start;
 use super::table::{Batch, Table};
 use super::targets::{Part, Targets};
 use crate::design::Sparse;
-use crate::problem::Problem;
 
 /// Steps per epoch beyond which batches grow.
 const MAX_STEPS: usize = 256;
 
 /// Share of the held-out loss by which an epoch must lower it to count.
 const MIN_GAIN: f64 = 0.002;
-
-/// Which rows tell when to stop.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Stopping {
-    /// These, in addition to the fitted ones.
-    Held(Vec<usize>),
-    /// This share of the rows at random, equal texts together.
-    Share(f64),
-}
-
-impl Stopping {
-    /// Rows to fit on, and rows to judge by.
-    pub(super) fn split(
-        &self,
-        problem: &Problem,
-        rows: &[usize],
-        seed: u64,
-    ) -> (Vec<usize>, Vec<usize>) {
-        match self {
-            Self::Held(held) => (rows.to_vec(), held.clone()),
-            Self::Share(share) => {
-                let mut rng = Pcg64::seed_from_u64(seed ^ 0x5eed);
-                // Requests of equal features are one text: they must not be on both sides.
-                let mut held_keys = BTreeSet::new();
-                let mut keys = BTreeSet::new();
-                let mut sides = (Vec::new(), Vec::new());
-                for &row in rows {
-                    let key = &problem.raw[row].grams;
-                    if keys.insert(key) && rng.random_range(0.0..1.0) < *share {
-                        held_keys.insert(key);
-                    }
-                    if held_keys.contains(key) { sides.1.push(row) } else { sides.0.push(row) }
-                }
-                sides
-            }
-        }
-    }
-}
 
 /// One point of a learning curve.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use datasets::{Dataset, Folds, fold_of};
 use rayon::prelude::*;
 use router_core::cascade::{CASCADE_FORMAT_VERSION, CascadeFile, FoldCascade};
-use router_core::{FoldKind, Outcome, OutcomeTable, RequestRow, Router, Scratch};
+use router_core::{Outcome, OutcomeTable, RequestRow, Router, Scratch};
 
 use super::{Played, Point, Recipe, fit};
 use crate::operating::Target;
@@ -135,10 +135,7 @@ fn play(
     let columns: Vec<usize> =
         router.catalog().models().iter().map(column).collect::<Result<_>>()?;
     let cut = folds.values().next().and_then(|fold| fold.manifest().provenance.cross_fit);
-    let cut = match cut.map(|cut| (cut.kind, cut.k)) {
-        Some((FoldKind::Hash, k)) => Folds::Hash(k),
-        Some((FoldKind::Fold, _)) | None => Folds::Column,
-    };
+    let cut = cut.map_or(Folds::Column, Folds::from);
     let known = |outcome: &Outcome| outcome.quality.is_some() && outcome.cost.is_some();
     let one = |scratch: &mut Scratch, (i, request): (usize, &RequestRow)| {
         let outcomes: Option<Vec<Outcome>> =

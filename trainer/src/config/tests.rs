@@ -22,5 +22,6 @@ fn unknown_keys_and_values_out_of_range_are_named() {
     assert_eq!(refused("iterations = 0"), "iterations must be in [1, 200], got 0");
     assert!(refused("penalties = [3, 1]").contains("increasing, got [3.0, 1.0]"));
     assert!(refused("target = \"best\"").starts_with("target: target must be"));
+    assert_eq!(refused("bag.hidden = 65"), "bag.hidden must be in [1, 64], got 65");
     assert!(refused("cross_fit = \"1\"").starts_with("cross_fit: folds must be"));
 }

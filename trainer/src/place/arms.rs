@@ -1,6 +1,7 @@
 //! The weights of a router with new arms, each a weighted sum of the known ones.
 
 use router_core::Calibration;
+use router_core::predictor::neighbors::NeighborParts;
 use router_core::predictor::{BagParts, Constant, CostHead, LinearParts};
 
 /// An arm of the enlarged router.
@@ -48,8 +49,38 @@ pub fn linear(parts: &LinearParts, arms: &[Arm]) -> LinearParts {
             cost_bias: log_costs(&bag.cost_bias, parts.n_arms, arms),
             ..bag.clone()
         }),
+        neighbors: parts.neighbors.as_ref().map(|near| neighbors(near, parts.n_arms, arms)),
         ..parts.clone()
     }
+}
+
+/// What known requests say of new arms, in bytes of a scale of their own.
+fn neighbors(near: &NeighborParts, n_known: usize, arms: &[Arm]) -> NeighborParts {
+    let points = near.adds.chunks_exact(n_known.max(1));
+    let known = |row: &[i8]| -> Vec<f32> {
+        row.iter().zip(&near.scales).map(|(add, scale)| f32::from(*add) * scale).collect()
+    };
+    let of = |arm: &Arm| -> (Vec<i8>, f32) {
+        match arm {
+            Arm::Known(at) => (points.clone().map(|row| row[*at]).collect(), near.scales[*at]),
+            Arm::New(new) => {
+                let adds: Vec<f32> =
+                    points.clone().map(|row| combine(&new.score, &known(row))).collect();
+                let largest = adds.iter().fold(0.0f32, |largest, add| largest.max(add.abs()));
+                let scale = largest / 127.0;
+                (adds.iter().map(|add| byte(add / scale)).collect(), scale)
+            }
+        }
+    };
+    let (columns, scales): (Vec<Vec<i8>>, Vec<f32>) = arms.iter().map(of).unzip();
+    let adds = (0..points.len()).flat_map(|row| columns.iter().map(move |column| column[row]));
+    NeighborParts { adds: adds.collect(), scales, ..near.clone() }
+}
+
+/// To the nearest byte; 0 for what is no number, as where all is 0.
+#[expect(clippy::cast_possible_truncation, reason = "in the range of a byte")]
+fn byte(value: f32) -> i8 {
+    if value.is_nan() { 0 } else { value.round().clamp(-127.0, 127.0) as i8 }
 }
 
 /// Means with new arms.

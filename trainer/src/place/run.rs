@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use datasets::{Folds, fold_of, open_choices};
-use router_core::{CrossFit, DataSource, FoldKind, RequestRow, Router};
+use datasets::{fold_of, open_choices};
+use router_core::{DataSource, RequestRow, Router};
 
 use super::{Enlarged, Labels, Report, enlarge};
 
@@ -47,8 +47,9 @@ pub fn place(run: &Path, logs: &[PathBuf], uncertainty_weight: Option<f64>) -> R
         let router =
             Router::from_bytes(&bytes).with_context(|| format!("in {}", path.display()))?;
         let cut = router.manifest().provenance.cross_fit;
-        let is_unseen =
-            |request: &RequestRow| cut.is_none_or(|cut| fold(request, cut) != Some(cut.held_out));
+        let is_unseen = |request: &RequestRow| {
+            cut.is_none_or(|cut| fold_of(request, cut.into()) != Some(cut.held_out))
+        };
         let enlarged = enlarge(&bytes, &labels, &is_unseen)
             .with_context(|| format!("cannot place models in {}", path.display()))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -108,16 +109,6 @@ pub fn summary(reports: &[Report]) -> String {
         )
     };
     reports.iter().map(line).collect::<Vec<String>>().join("\n")
-}
-
-fn fold(request: &RequestRow, cut: CrossFit) -> Option<i32> {
-    fold_of(
-        request,
-        match cut.kind {
-            FoldKind::Fold => Folds::Column,
-            FoldKind::Hash => Folds::Hash(cut.k),
-        },
-    )
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

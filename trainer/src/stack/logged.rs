@@ -1,7 +1,7 @@
 //! What a held-out row of a log says of the weights: its drawn model only, as often as that model
 //! would be drawn if all were drawn alike.
 
-use super::{HeldOut, PRIORS, Seen, Stack, each, models};
+use super::{HeldOut, N_SOURCES, Seen, Stack, each, models};
 use crate::heads::Layout;
 use crate::nonnegative::Moments;
 use crate::problem::Problem;
@@ -24,13 +24,13 @@ pub(super) fn moments(
     (penalty, task_parts): (usize, &[f64]),
 ) -> Moments {
     let (m, width) = (layout.n_models, layout.width());
-    let mut moments = Moments::new(PRIORS.len());
+    let mut moments = Moments::new(N_SOURCES);
     for (i, seen) in each(held).enumerate() {
         let Some((j, gap, weight)) = gap(problem, &seen) else { continue };
-        let shared = f64::from(seen.outputs(stack.shared_penalty, width)[Layout::SHARED]);
         let ridge = models(seen.outputs(penalty, width), layout);
-        let said = [ridge[j], task_parts[i * m + j], seen.length()[j]];
-        let y = gap - stack.shared_weight * shared;
+        let (length, bag, near) = (seen.length(), seen.bag(), seen.neighbors());
+        let said = [ridge[j], task_parts[i * m + j], length[j], bag[j], near[j]];
+        let y = gap - stack.shared_part(&seen, layout);
         moments.add(&said.map(|x| weight * x), weight * y);
     }
     moments

@@ -11,6 +11,7 @@ impl Predictor for Linear {
         let surface = self.standardize(view);
         self.outputs(scratch, &surface);
         self.add_bag(scratch, &surface);
+        self.add_neighbors(scratch);
         self.task_probabilities(scratch);
         self.heads(scratch, &surface)
     }
@@ -33,6 +34,12 @@ impl Predictor for Linear {
             scratch.outputs.resize(width, 0.0);
             self.add_bag(scratch, &surface);
             parts.push(self.part("network", |arm| f64::from(scratch.outputs[arm])));
+        }
+        if self.parts.neighbors.is_some() {
+            scratch.outputs.clear();
+            scratch.outputs.resize(width, 0.0);
+            self.add_neighbors(scratch);
+            parts.push(self.part("neighbors", |arm| f64::from(scratch.outputs[arm])));
         }
         if !self.parts.task_effects.is_empty() {
             self.outputs(scratch, &surface);
@@ -84,6 +91,13 @@ impl Linear {
         let blocks = sums.chunks_exact(self.table.stride());
         let bags = blocks.map(|block| &block[self.parts.width()..][..bag.hidden]);
         bag.add_outputs(bags, surface, hidden, outputs);
+    }
+
+    /// Adds what neighbors say to `scratch.outputs`, given `scratch.hidden`.
+    fn add_neighbors(&self, scratch: &mut Scratch) {
+        let Some(parts) = &self.parts.neighbors else { return };
+        let Scratch { hidden, neighbors, outputs, .. } = scratch;
+        parts.add_outputs(hidden, neighbors, outputs);
     }
 
     fn heads(&self, scratch: &Scratch, surface: &[f32; N_SURFACE]) -> Prediction {
