@@ -24,7 +24,6 @@ use rand::seq::SliceRandom;
 use rand_pcg::Pcg64;
 use rayon::prelude::*;
 use router_core::{OutcomeTable, Prediction, Router, Scratch, Weights, artifact};
-use trainer::auto::Choice;
 use trainer::build::Recipe;
 use trainer::config::Config;
 use trainer::crossfit::cross_fit;
@@ -147,7 +146,7 @@ impl World {
             seed: 0,
             target: Target::Retention(0.95),
             exploration: 0.0,
-            predictor: Choice::Only(5),
+            predictor: "stack".parse().map_err(anyhow::Error::msg)?,
             policy: PolicyChoice::default(),
             uncertainty_weight: 0.0,
         };
