@@ -8,7 +8,7 @@ use crate::panel::Panel;
 use crate::sweep::{Choice, index};
 
 /// The name of the policy of a router, and its choices, exploration aside; `None` where it follows
-/// its predictions, as the sweep does, or draws every model alike.
+/// its predictions, as the sweep does, explores around them, or draws every model alike.
 ///
 /// Signals are unknown offline, so a policy that asks for them takes what stands in for them.
 ///
@@ -20,9 +20,11 @@ pub(crate) fn own_policy(
     panel: &Panel,
 ) -> Result<Option<(&'static str, Choice)>, JudgeError> {
     let name = match judged.first().manifest().policy.base() {
-        PolicySpec::CostAware | PolicySpec::Uniform | PolicySpec::EpsilonGreedy { .. } => {
-            return Ok(None);
-        }
+        PolicySpec::CostAware
+        | PolicySpec::Uniform
+        | PolicySpec::SquareCb { .. }
+        | PolicySpec::Thompson { .. }
+        | PolicySpec::EpsilonGreedy { .. } => return Ok(None),
         PolicySpec::Fixed { .. } => "fixed",
         PolicySpec::Threshold { .. } => "threshold",
         PolicySpec::TokenHeuristic { .. } => "token_heuristic",

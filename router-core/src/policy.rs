@@ -2,6 +2,7 @@
 
 mod cost_aware;
 mod epsilon_greedy;
+mod explore;
 mod fixed;
 mod keywords;
 mod spec;
@@ -16,6 +17,7 @@ use crate::request::RequestView;
 
 pub use cost_aware::CostAware;
 pub use epsilon_greedy::EpsilonGreedy;
+pub use explore::{SquareCb, Thompson};
 pub use fixed::Fixed;
 pub use keywords::Keywords;
 pub use spec::{PolicyError, PolicySpec};

@@ -126,8 +126,9 @@ struct FitArgs {
     /// `linear+bag`, `linear+neighbors`, or `stack`, which has all parts that are fitted.
     #[arg(long)]
     predictor: Option<String>,
-    /// How a model is drawn: `cost_aware`, or to compare with it `uniform`, `token_heuristic`,
-    /// `keywords`, `weighted`, or a TOML file with a policy in full.
+    /// How a model is drawn: `cost_aware`; exploring where it is least known what is best,
+    /// `squarecb` or `thompson` (`--exploration` is then their floor); to compare with these,
+    /// `uniform`, `token_heuristic`, `keywords`, `weighted`; or a TOML file with a policy in full.
     #[arg(long)]
     policy: Option<PolicyChoice>,
     /// Parts that are fitted beside the linear heads, separated by commas: `bag`, a small network

@@ -23,6 +23,11 @@ pub enum PolicyName {
     /// The highest predicted utility.
     #[default]
     CostAware,
+    /// Inverse-gap weighting of predicted utilities: near the best, models are drawn nearly alike.
+    #[serde(rename = "squarecb")]
+    SquareCb,
+    /// As often as each model may be the best, by how sure predictions are.
+    Thompson,
     /// Every model alike.
     Uniform,
     /// Short requests without tools to the cheapest model, others to the reference.
@@ -33,9 +38,23 @@ pub enum PolicyName {
     Weighted,
 }
 
+/// Share of probability that all models divide under a policy that explores by itself, unless it is
+/// asked for: `spec/statistics.md`, section 8.
+const FLOOR: f64 = 0.05;
+
+/// `γ = 10·√n` after `n` judged requests: VowpalWabbit's schedule.
+fn gamma(problem: &Problem) -> f64 {
+    let is_judged = |row: &usize| {
+        (0..problem.n_models()).any(|model| problem.cell(*row, model).quality.is_some())
+    };
+    10.0 * ((0..problem.n_requests()).filter(is_judged).count() as f64).sqrt()
+}
+
 /// Names, in the order of [`PolicyName`].
-const NAMES: [(&str, PolicyName); 5] = [
+const NAMES: [(&str, PolicyName); 7] = [
     ("cost_aware", PolicyName::CostAware),
+    ("squarecb", PolicyName::SquareCb),
+    ("thompson", PolicyName::Thompson),
     ("uniform", PolicyName::Uniform),
     ("token_heuristic", PolicyName::TokenHeuristic),
     ("keywords", PolicyName::Keywords),
@@ -89,16 +108,21 @@ impl Default for PolicyChoice {
 }
 
 impl PolicyChoice {
-    /// The policy for the models of a problem, where each request is drawn uniformly with
-    /// probability `exploration`.
+    /// The policy for the models of a problem. `exploration` is the share of probability that they
+    /// divide evenly: mixed into a policy without exploration of its own, else a floor.
     pub fn spec(&self, problem: &Problem, ends: Ends, exploration: f64) -> PolicySpec {
         let base = match self {
             Self::Spec(spec) => (**spec).clone(),
             Self::Name(name) => {
                 let [cheap, strong] =
                     [ends.cheap, ends.reference].map(|at| problem.models[at].clone());
+                let floor = if exploration > 0.0 { exploration } else { FLOOR };
                 match name {
                     PolicyName::CostAware => PolicySpec::CostAware,
+                    PolicyName::SquareCb => {
+                        return PolicySpec::SquareCb { gamma: gamma(problem), floor };
+                    }
+                    PolicyName::Thompson => return PolicySpec::Thompson { scale: 1.0, floor },
                     PolicyName::Uniform => PolicySpec::Uniform,
                     PolicyName::TokenHeuristic => PolicySpec::token_heuristic(cheap, strong),
                     PolicyName::Keywords => PolicySpec::keywords(cheap, strong),
@@ -106,7 +130,8 @@ impl PolicyChoice {
                 }
             }
         };
-        if exploration > 0.0 {
+        let has_own = matches!(base, PolicySpec::SquareCb { .. } | PolicySpec::Thompson { .. });
+        if exploration > 0.0 && !has_own {
             let base = Box::new(base);
             return PolicySpec::EpsilonGreedy { epsilon: exploration, base };
         }
@@ -152,6 +177,11 @@ mod tests {
         let PolicySpec::TokenHeuristic { cheap, strong, tokens } = spec(0.0) else { panic!() };
         assert_eq!((cheap.as_str(), strong.as_str(), tokens.0), ("small", "large", 500));
         assert!(matches!(spec(0.1), PolicySpec::EpsilonGreedy { base, .. } if *base == spec(0.0)));
+        let own = "thompson".parse::<PolicyChoice>().unwrap();
+        let floors = [0.0, 0.2].map(|exploration| own.spec(&problem(), ends, exploration));
+        for (spec, floor) in floors.iter().zip([FLOOR, 0.2]) {
+            assert_eq!(*spec, PolicySpec::Thompson { scale: 1.0, floor });
+        }
     }
 
     #[test]

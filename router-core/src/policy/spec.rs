@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CostAware, EpsilonGreedy, Fixed, Keywords, PerFactor, Policy, Refresh, Source, Threshold,
-    TokenHeuristic, Uniform, Weighted,
+    CostAware, EpsilonGreedy, Fixed, Keywords, PerFactor, Policy, Refresh, Source, SquareCb,
+    Thompson, Threshold, TokenHeuristic, Uniform, Weighted,
 };
 use crate::catalog::{Catalog, ModelId};
 use crate::units::Tokens;
@@ -75,6 +75,21 @@ pub enum PolicySpec {
     },
     /// The highest utility.
     CostAware,
+    /// Inverse-gap weighting of utilities: see [`SquareCb`](super::SquareCb).
+    #[serde(rename = "squarecb")]
+    SquareCb {
+        /// γ.
+        gamma: f64,
+        /// Share of probability that all eligible models divide at least, in `[0, 1]`.
+        floor: f64,
+    },
+    /// Thompson sampling of utilities: see [`Thompson`](super::Thompson).
+    Thompson {
+        /// Multiplies standard deviations.
+        scale: f64,
+        /// Share of probability that all eligible models divide at least, in `[0, 1]`.
+        floor: f64,
+    },
     /// Another policy, but every eligible model keeps at least `epsilon / n`.
     EpsilonGreedy {
         /// Share of requests that are drawn uniformly, in `[0, 1]`.
@@ -103,8 +118,11 @@ pub enum PolicyError {
     #[error("policy names model {0}, which is not in the catalog")]
     UnknownModel(ModelId),
     /// Exploration outside its range.
-    #[error("epsilon must be in [0, 1], got {0}")]
-    Epsilon(f64),
+    #[error("{0} must be in [0, 1], got {1}")]
+    Share(&'static str, f64),
+    /// A factor of exploration out of its range.
+    #[error("{0} must be at least 0 and finite, got {1}")]
+    Factor(&'static str, f64),
     /// A threshold that is not a number.
     #[error("uplift must be finite, got {0}")]
     Uplift(f64),
@@ -176,7 +194,7 @@ impl PolicySpec {
             | Self::Keywords { .. }
             | Self::Weighted { .. }
             | Self::CostAware => true,
-            Self::Uniform => false,
+            Self::Uniform | Self::SquareCb { .. } | Self::Thompson { .. } => false,
             Self::EpsilonGreedy { epsilon, base } => *epsilon <= 0.0 && base.is_deterministic(),
         }
     }
@@ -218,12 +236,27 @@ impl PolicySpec {
             }
             Self::Weighted { weights, sources, .. } => Box::new(Weighted::new(*weights, *sources)?),
             Self::CostAware => Box::new(CostAware),
+            Self::SquareCb { gamma, floor } => Box::new(SquareCb {
+                gamma: factor("gamma", *gamma)?,
+                floor: share("floor", *floor)?,
+            }),
+            Self::Thompson { scale, floor } => Box::new(Thompson {
+                scale: factor("scale", *scale)?,
+                floor: share("floor", *floor)?,
+            }),
             Self::EpsilonGreedy { epsilon, base } => {
-                if !(0.0..=1.0).contains(epsilon) {
-                    return Err(PolicyError::Epsilon(*epsilon));
-                }
+                share("epsilon", *epsilon)?;
                 Box::new(EpsilonGreedy { epsilon: *epsilon, base: base.build(catalog)? })
             }
         })
     }
+}
+
+fn share(name: &'static str, value: f64) -> Result<f64, PolicyError> {
+    if (0.0..=1.0).contains(&value) { Ok(value) } else { Err(PolicyError::Share(name, value)) }
+}
+
+fn factor(name: &'static str, value: f64) -> Result<f64, PolicyError> {
+    let is_good = value >= 0.0 && value.is_finite();
+    if is_good { Ok(value) } else { Err(PolicyError::Factor(name, value)) }
 }

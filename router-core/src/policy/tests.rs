@@ -21,6 +21,8 @@ fn specs() -> Vec<PolicySpec> {
         PolicySpec::TokenHeuristic { cheap: id("a"), strong: id("c"), tokens: Tokens(500) },
         keywords(r#""middle": "b""#),
         serde_json::from_str(r#"{"kind": "weighted"}"#).unwrap(),
+        PolicySpec::SquareCb { gamma: 10.0, floor: 0.06 },
+        PolicySpec::Thompson { scale: 1.0, floor: 0.06 },
     ]
 }
 
@@ -72,6 +74,50 @@ fn decide(
     };
     let policy = spec.build(&catalog()).unwrap();
     (policy.distribution(&context).probabilities().to_vec(), policy.reasons(&context))
+}
+
+#[test]
+fn inverse_gap_weighting_draws_by_utility_gaps_above_the_floor() {
+    let spec = PolicySpec::SquareCb { gamma: 20.0, floor: 0.06 };
+    // Utilities 0.9 − 0.2·1/4, 0.6 − 0.2·2/4, 0.7 − 0.2·4/4: gaps 0, 0.35 and 0.35.
+    let of = |eligible| probabilities(&spec, [0.9, 0.6, 0.7], 0.2, eligible);
+    let loser = 1.0 / (3.0 + 20.0 * 0.35);
+    for (p, expected) in of([true; 3]).iter().zip([1.0 - 2.0 * loser, loser, loser]) {
+        assert!((p - expected).abs() < 1e-12);
+    }
+    assert!((of([false, true, true])[1] - 0.5).abs() < 1e-12);
+    let greedy = PolicySpec::SquareCb { gamma: 1e9, floor: 0.06 };
+    let p = probabilities(&greedy, [0.9, 0.6, 0.7], 0.2, [true; 3]);
+    assert!((p[1] - 0.02).abs() < 1e-9 && (p[0] - 0.96).abs() < 1e-6, "{p:?}");
+}
+
+#[test]
+fn thompson_draws_by_how_likely_each_model_is_the_best() {
+    let (mut prediction, objective) = (prediction([0.9, 0.8, 0.1]), objective(0.0));
+    prediction.sd = vec![0.03, 0.04, 0.01];
+    let request = RequestView::from_text("hello");
+    let of = |scale: f64, eligible: [bool; 3]| {
+        let context = Context {
+            prediction: &prediction,
+            eligible: &eligible,
+            objective: &objective,
+            request: &request,
+            signals: &[],
+            latency_target_ms: None,
+        };
+        let spec = PolicySpec::Thompson { scale, floor: 0.0 };
+        spec.build(&catalog()).unwrap().distribution(&context).probabilities().to_vec()
+    };
+    // Φ(0.1 / 0.05) = 0.97725.
+    let p = of(1.0, [true, true, false]);
+    assert!((p[0] - 0.977_249_868).abs() < 1e-8 && (p[1] - 0.022_750_132).abs() < 1e-8, "{p:?}");
+    assert_eq!(of(0.0, [true; 3]), [1.0, 0.0, 0.0]);
+    for (field, value) in [("gamma", -1.0), ("floor", 1.5)] {
+        let (gamma, floor) = if field == "gamma" { (value, 0.0) } else { (1.0, value) };
+        let error =
+            PolicySpec::SquareCb { gamma, floor }.build(&catalog()).unwrap_err().to_string();
+        assert!(error.starts_with(field) && error.ends_with(&format!("got {value}")), "{error}");
+    }
 }
 
 #[test]

@@ -29,9 +29,9 @@ use trainer::config::Config;
 use trainer::crossfit::cross_fit;
 use trainer::design::{Design, Vectorizer};
 use trainer::operating::Target;
-use trainer::policy::PolicyChoice;
 use trainer::place::member::Peers;
 use trainer::place::population;
+use trainer::policy::PolicyChoice;
 use trainer::problem::Problem;
 use trainer::ridge::{Targets, solve};
 
