@@ -6,30 +6,9 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
 use router_core::testing::{
-    random_bag_bytes, random_linear_bytes, random_neighbor_bytes, task_part,
+    random_bag_bytes, random_linear_bytes, random_neighbor_bytes, task_part, text,
 };
 use router_core::{Ask, RequestView, Router, Scratch, Tier};
-
-/// English-like text: words of a Zipf-like vocabulary, with some numbers and punctuation.
-fn text(n_chars: usize) -> String {
-    const SYLLABLES: [&str; 16] = [
-        "the", "of", "con", "ti", "ra", "mo", "ne", "pre", "sta", "ver", "in", "al", "que", "so",
-        "li", "ex",
-    ];
-    let mut text = String::new();
-    let mut state = 1u64;
-    while text.len() < n_chars {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let word = state >> 33;
-        for part in 0..1 + word % 3 {
-            text.push_str(SYLLABLES[(word >> (4 * part + 2)) as usize % 16]);
-        }
-        text.push_str(if word.is_multiple_of(11) { ", 42 " } else { " " });
-    }
-    text.truncate(n_chars);
-    text
-}
 
 fn decide(c: &mut Criterion) {
     let plain = random_linear_bytes(16, 8, 1);

@@ -208,3 +208,24 @@ pub fn task_part(seed: u64) -> TaskPart {
     };
     TaskPart::new(Tasks::new(parts).expect("valid parts"), TaskProvenance::default())
 }
+
+/// English-like text: words of a Zipf-like vocabulary, with some numbers and punctuation.
+pub fn text(n_chars: usize) -> String {
+    const SYLLABLES: [&str; 16] = [
+        "the", "of", "con", "ti", "ra", "mo", "ne", "pre", "sta", "ver", "in", "al", "que", "so",
+        "li", "ex",
+    ];
+    let mut text = String::new();
+    let mut state = 1u64;
+    while text.len() < n_chars {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let word = state >> 33;
+        for part in 0..1 + word % 3 {
+            text.push_str(SYLLABLES[(word >> (4 * part + 2)) as usize % 16]);
+        }
+        text.push_str(if word.is_multiple_of(11) { ", 42 " } else { " " });
+    }
+    text.truncate(n_chars);
+    text
+}

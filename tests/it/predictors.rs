@@ -4,8 +4,12 @@ use datasets::synthetic::{World, WorldParams};
 use datasets::{Dataset, Opened, Source};
 use rand_pcg::Pcg64;
 use rand_pcg::rand_core::SeedableRng;
+use router_core::explain::Factor;
 use router_core::{Ask, RequestView, Router, Scratch, Tier};
+use trainer::bag::BagParams;
 use trainer::config::{Config, Overrides};
+use trainer::neighbors::NeighborParams;
+use trainer::parts::Extra;
 use trainer::policy::PolicyChoice;
 use trainer::run::{self, Fitted, Metrics};
 
@@ -87,4 +91,60 @@ fn a_router_decides_by_the_policy_that_it_was_given() {
     let gone = PolicyChoice::Spec(Box::new(toml::from_str(gone).unwrap()));
     let error = with(gone).unwrap_err().to_string();
     assert!(error.contains("gone, which is not in the catalog"), "{error}");
+}
+
+/// A small bag and few neighbors beside the linear heads.
+fn with_parts(predictor: &str, parts: &[Extra]) -> (Fitted, Config) {
+    let table = World::new(WorldParams { seed: 5, n_models: 3 }).unwrap().table(0..300);
+    let opened = Opened { data: Dataset::Table(table), sources: Vec::new() };
+    let overrides = Overrides {
+        predictor: Some(predictor.to_owned()),
+        parts: Some(parts.to_vec()),
+        bag: Some(BagParams { hidden: 8, max_epochs: 3, ..BagParams::default() }),
+        neighbors: Some(NeighborParams { dimensions: 8, ..NeighborParams::default() }),
+        ..Overrides::default()
+    };
+    let config = Config::resolve([overrides]).unwrap();
+    (run::fit(opened, &config, &|_, _| {}).unwrap(), config)
+}
+
+#[test]
+fn parts_that_are_not_linear_compete_and_are_served() {
+    let (fitted, config) = with_parts("stack+bag+neighbors", &[Extra::Bag, Extra::Neighbors]);
+    let names: Vec<&str> = fitted.metrics.candidates.iter().map(|line| line.name).collect();
+    assert_eq!(names.len(), trainer::auto::CANDIDATES.len());
+    assert_eq!(taken(&fitted.metrics), ["stack+bag+neighbors"]);
+    let stack = &fitted.metrics.stack;
+    assert!(stack.uses_bag() && stack.uses_neighbors(), "{stack:?}");
+    let router = Router::from_bytes(&fitted.all).unwrap();
+    let view = RequestView::from_text("Prove that the sum of two even numbers is even.");
+    let mut scratch = Scratch::default();
+    let ask = Ask::tier(Tier::Balanced);
+    let decision = router.decide(&view, &ask, &mut scratch, &mut Pcg64::new(0, 0)).unwrap();
+    let why = router.explain(&view, &decision, &mut scratch);
+    let factors: Vec<_> = why.candidates.iter().flat_map(|one| &one.factors).collect();
+    for name in ["network", "neighbors"] {
+        let says = |factor: &&&Factor| factor.factor == name && factor.value.abs() > 1e-9;
+        assert!(factors.iter().any(|factor| says(&factor)), "{name} says nothing: {factors:?}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    run::write(folder.path(), &fitted, &config).unwrap();
+    let curve = std::fs::read_to_string(folder.path().join("bag-curve.csv")).unwrap();
+    assert!(curve.lines().count() >= 3 && curve.contains("\nall,0,1,"), "{curve}");
+    assert!(folder.path().join("bag-curve.svg").exists());
+    let kept = std::fs::read_to_string(folder.path().join("config.toml")).unwrap();
+    let again = Config::resolve([Overrides::from_toml(&kept).unwrap()]).unwrap();
+    assert_eq!(again, config, "a run can be repeated from its configuration");
+}
+
+#[test]
+fn a_part_joins_the_stack_only_with_evidence() {
+    let (fitted, _) = with_parts("stack", &[Extra::Neighbors]);
+    let stacks: Vec<_> =
+        fitted.metrics.candidates.iter().filter(|line| line.name.starts_with("stack")).collect();
+    assert_eq!(stacks.len(), 2);
+    let best = stacks.iter().map(|line| line.utility).fold(f64::MIN, f64::max);
+    let is_best = (stacks[0].utility - best).abs() < 1e-12;
+    assert!(!is_best || stacks[0].chosen, "the plain stack stays where it is as good: {stacks:?}");
+    assert_eq!(fitted.metrics.stack.uses_neighbors(), stacks[1].chosen);
 }

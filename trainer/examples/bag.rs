@@ -19,7 +19,6 @@ use trainer::heads::{self, Heads, mean, shared};
 use trainer::problem::Problem;
 use trainer::stack::{HeldOut, Sources, Stack, task_probabilities};
 
-// Options that are not parameters of the bag.
 const OTHERS: [&str; 3] = ["models", "test", "tune"];
 
 fn main() -> Result<()> {
@@ -75,15 +74,15 @@ struct Fits {
 fn fit(problem: &Problem, params: &BagParams, keep: impl Fn(i32) -> bool) -> Fits {
     let seen: Vec<usize> =
         (0..problem.n_requests()).filter(|row| keep(problem.fold[*row])).collect();
-    let params_of = Config::default().fit_params();
+    let linear = Config::default().fit_params();
     let started = Instant::now();
-    let heads = heads::fit(problem, &seen, params_of.vectorizer, &params_of.ridge);
-    let linear = started.elapsed().as_secs_f64();
+    let heads = heads::fit(problem, &seen, linear.vectorizer, &linear.ridge);
+    let seconds = started.elapsed().as_secs_f64();
     let started = Instant::now();
-    let taught = heads::teach(problem, &seen, params_of.vectorizer, &params_of.ridge);
+    let taught = heads::teach(problem, &seen, linear.vectorizer, &linear.ridge);
     let lesson = Lesson { rows: &seen, taught: &taught, means: &heads.means };
     let bag = bag::fit(problem, &lesson, &heads.vectorizer, params);
-    Fits { heads, bag, seen, seconds: (linear, started.elapsed().as_secs_f64()) }
+    Fits { heads, bag, seen, seconds: (seconds, started.elapsed().as_secs_f64()) }
 }
 
 /// Deviations for some rows, `[rows * models]`: those of the linear heads with their task part, the

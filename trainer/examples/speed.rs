@@ -52,6 +52,9 @@ fn main() -> Result<()> {
         let fit = bag::fit(&problem, &lesson, &vectorizer, &bag);
         report("embedding bag", started);
         println!("{} epochs", fit.curves[0].len() - 1);
+        for epoch in &fit.curves[0] {
+            println!("epoch {}: held-out loss {:.4}", epoch.epoch, epoch.held_sum());
+        }
     }
     Ok(())
 }

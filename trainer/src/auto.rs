@@ -12,8 +12,7 @@ use crate::operating::{self, Held, Reference};
 use crate::problem::Problem;
 use crate::stack::{HeldOut, Sources, Stack};
 
-/// The candidates, the simplest first. Those that need a part which is not fitted are left out, and
-/// a stack has no other parts than are fitted.
+/// The candidates, the simplest first; those that need a part which is not fitted are left out.
 pub const CANDIDATES: [(&str, Sources); 11] = [
     ("means", Sources::MEANS),
     ("length", Sources::LENGTH),
@@ -22,11 +21,14 @@ pub const CANDIDATES: [(&str, Sources); 11] = [
     ("ridge+task", Sources::RIDGE.and(Sources::TASK)),
     ("bag", Sources::BAG),
     ("neighbors", Sources::NEIGHBORS),
-    ("linear", Sources::LINEAR),
-    ("linear+bag", Sources::LINEAR.and(Sources::BAG)),
-    ("linear+neighbors", Sources::LINEAR.and(Sources::NEIGHBORS)),
-    ("stack", Sources::ALL),
+    ("stack", Sources::LINEAR),
+    ("stack+bag", Sources::LINEAR.and(Sources::BAG)),
+    ("stack+neighbors", Sources::LINEAR.and(Sources::NEIGHBORS)),
+    ("stack+bag+neighbors", Sources::ALL),
 ];
+
+/// Where the stacks begin, to which parts that are not linear are only added with evidence.
+const STACK: usize = 7;
 
 /// λ at which candidates are compared: from quality alone to mostly cost.
 const LAMBDAS: [f64; 6] = [0.0, 0.01, 0.03, 0.1, 0.3, 1.0];
@@ -70,18 +72,16 @@ impl std::str::FromStr for Choice {
     }
 }
 
-/// The places in [`CANDIDATES`] that differ, given the parts that are fitted.
-fn compared(fitted: Sources) -> Vec<usize> {
-    let is_compared = |at: &usize| match CANDIDATES[*at].0 {
-        "stack" => true,
-        // The stack, if nothing else is fitted.
-        _ => fitted.has(CANDIDATES[*at].1) && fitted != CANDIDATES[*at].1,
-    };
-    (0..CANDIDATES.len()).filter(is_compared).collect()
+/// The places in [`CANDIDATES`] of those that can be fitted, from one on.
+fn available(fitted: Sources, from: usize) -> Vec<usize> {
+    (from..CANDIDATES.len()).filter(|at| fitted.has(CANDIDATES[*at].1)).collect()
 }
 
 /// Values every candidate on held-out rows and takes one. A named one whose table nobody wants is
 /// not compared with others.
+///
+/// `stack` is the simplest of the stacks within one standard error of the best of them: the bag and
+/// the neighbors join where they are fitted and held-out rows show that they help.
 pub fn choose(
     problem: &Problem,
     heads: &Heads,
@@ -89,43 +89,53 @@ pub fn choose(
     (mixes, reference): (&[Option<CostMix>], Reference),
     (choice, wants_table): (Choice, bool),
 ) -> (Stack, Vec<Candidate>) {
-    if let (Choice::Only(at), false) = (choice, wants_table) {
-        return (Stack::choose(problem, held, heads.layout, CANDIDATES[at].1), Vec::new());
+    let compared = match choice {
+        Choice::Only(at) if !wants_table && at != STACK => vec![at],
+        Choice::Only(_) if !wants_table => available(heads.fitted(), STACK),
+        Choice::Only(_) | Choice::Auto => available(heads.fitted(), 0),
+    };
+    if let [only] = compared[..] {
+        return (Stack::choose(problem, held, heads.layout, CANDIDATES[only].1), Vec::new());
     }
     let mut stacks = Vec::new();
     let mut utilities = Vec::new();
-    let compared = compared(heads.fitted());
     for at in &compared {
         let stack = Stack::choose(problem, held, heads.layout, CANDIDATES[*at].1);
         let rows = held_rows(heads, held, &stack, mixes);
         utilities.push(utilities_of(problem, &rows, reference));
         stacks.push(stack);
     }
+    let among = |at: &usize| choice != Choice::Only(STACK) || *at >= STACK;
+    let stacks_from = compared.iter().position(among).unwrap_or(0);
+    let chosen = match choice {
+        Choice::Only(at) if at != STACK => compared.iter().position(|other| *other == at),
+        Choice::Only(_) | Choice::Auto => {
+            simplest(&lines(&compared[stacks_from..], &utilities[stacks_from..]))
+                .map(|at| stacks_from + at)
+        }
+    };
+    let mut table = lines(&compared, &utilities);
+    let chosen = chosen.unwrap_or(stacks_from);
+    table[chosen].chosen = true;
+    let table = if wants_table || choice == Choice::Auto { table } else { Vec::new() };
+    (stacks.swap_remove(chosen), table)
+}
+
+/// The table of some candidates, given the utility of each row; none is chosen yet.
+fn lines(compared: &[usize], utilities: &[Vec<f64>]) -> Vec<Candidate> {
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
     let means: Vec<f64> = utilities.iter().map(|values| mean(values)).collect();
     let best = (0..means.len()).fold(0, |best, at| if means[at] > means[best] { at } else { best });
-    let mut table: Vec<Candidate> = compared
-        .iter()
-        .enumerate()
-        .map(|(at, candidate)| {
-            let losses: Vec<f64> =
-                utilities[best].iter().zip(&utilities[at]).map(|(best, own)| best - own).collect();
-            let (loss, n) = (mean(&losses), losses.len().max(1) as f64);
-            let squares = losses.iter().map(|l| (l - loss) * (l - loss)).sum::<f64>();
-            let standard_error = (squares / f64::max(n - 1.0, 1.0) / n).sqrt();
-            let name = CANDIDATES[*candidate].0;
-            Candidate { name, utility: means[at], loss, standard_error, chosen: false }
-        })
-        .collect();
-    let chosen = match choice {
-        // A named one that is not there is the stack: it has all that is fitted.
-        Choice::Only(named) => {
-            compared.iter().position(|at| *at == named).unwrap_or(compared.len() - 1)
-        }
-        Choice::Auto => simplest(&table).unwrap_or(best),
+    let line = |(at, candidate): (usize, &usize)| {
+        let losses: Vec<f64> =
+            utilities[best].iter().zip(&utilities[at]).map(|(best, own)| best - own).collect();
+        let (loss, n) = (mean(&losses), losses.len().max(1) as f64);
+        let squares = losses.iter().map(|l| (l - loss) * (l - loss)).sum::<f64>();
+        let standard_error = (squares / f64::max(n - 1.0, 1.0) / n).sqrt();
+        let name = CANDIDATES[*candidate].0;
+        Candidate { name, utility: means[at], loss, standard_error, chosen: false }
     };
-    table[chosen].chosen = true;
-    (stacks.swap_remove(chosen), table)
+    compared.iter().enumerate().map(line).collect()
 }
 
 /// The first candidate whose loss is within its standard error.
@@ -186,11 +196,23 @@ mod tests {
 
     #[test]
     fn only_what_is_fitted_is_compared() {
-        let names = |fitted| compared(fitted).into_iter().map(|at| CANDIDATES[at].0);
-        assert!(names(Sources::LINEAR).all(|name| name != "bag" && name != "linear"));
-        let with_bag: Vec<&str> = names(Sources::LINEAR.and(Sources::BAG)).collect();
-        assert_eq!(with_bag[5..], ["bag", "linear", "stack"]);
-        assert_eq!(names(Sources::ALL).count(), CANDIDATES.len());
+        let names = |fitted: Sources, from: usize| -> Vec<&str> {
+            available(fitted, from).into_iter().map(|at| CANDIDATES[at].0).collect()
+        };
+        assert_eq!(CANDIDATES[STACK].0, "stack");
+        assert_eq!(names(Sources::LINEAR, STACK), ["stack"]);
+        let with_bag = Sources::LINEAR.and(Sources::BAG);
+        assert_eq!(names(with_bag, 0)[5..], ["bag", "stack", "stack+bag"]);
+        assert_eq!(names(Sources::ALL, 0).len(), CANDIDATES.len());
+    }
+
+    #[test]
+    fn a_standard_error_is_that_of_paired_differences() {
+        let table = lines(&[0, STACK], &[vec![0.4, 0.5, 0.7], vec![0.5, 0.7, 0.7]]);
+        // Losses of 0.1, 0.2 and 0: mean 0.1, variance 0.01.
+        assert!((table[0].loss - 0.1).abs() < 1e-12 && table[1].loss.abs() < 1e-12);
+        assert!((table[0].standard_error - (0.01f64 / 3.0).sqrt()).abs() < 1e-12);
+        assert_eq!(table[1].name, "stack");
     }
 
     #[test]

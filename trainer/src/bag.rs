@@ -46,7 +46,7 @@ pub use train::Epoch;
 /// | `hidden` | `32` | dimensions of one network | `[1, 64]` |
 /// | `n_networks` | `1` | networks that are averaged; `hidden · n_networks ≤ 64` | `[1, 64]` |
 /// | `held` | `0.1` | share of the rows that tell when to stop | `[0.01, 0.5]` |
-/// | `max_epochs` | `30` | passes over the rows | `[1, ∞)` |
+/// | `max_epochs` | `30` | passes over the rows; 15 where there are 33,000 or more | `[1, ∞)` |
 /// | `patience` | `5` | epochs without improvement before it stops | `[1, ∞)` |
 /// | `batch` | `128` | requests per step; more where there are many | `[1, ∞)` |
 /// | `learning_rate` | `0.002` | of the dense layer | `(0, 1]` |

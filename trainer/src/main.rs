@@ -122,8 +122,9 @@ struct FitArgs {
     #[arg(long, value_name = "fitted")]
     assume_propensities: Option<Assume>,
     /// Parts of a score: `auto` (the simplest within one standard error of the best), `means`,
-    /// `length`, `task`, `ridge`, `ridge+task`, `linear` (these three), `bag`, `neighbors`,
-    /// `linear+bag`, `linear+neighbors`, or `stack`, which has all parts that are fitted.
+    /// `length`, `task`, `ridge`, `ridge+task`, `bag`, `neighbors`, `stack` (these first three, and
+    /// of the other parts that are fitted those that held-out rows show to help), `stack+bag`,
+    /// `stack+neighbors` or `stack+bag+neighbors`.
     #[arg(long)]
     predictor: Option<String>,
     /// How a model is drawn: `cost_aware`; exploring where it is least known what is best,

@@ -34,16 +34,29 @@ pub fn text(metrics: &Metrics, n_fold_routers: usize) -> String {
         );
     }
     let _ = writeln!(text, "predictors on held-out rows, by mean utility over several lambda:");
-    let _ = writeln!(text, "  {:<12} {:>9} {:>12}", "parts", "utility", "behind best");
+    let _ = writeln!(text, "  {:<20} {:>9} {:>12}", "parts", "utility", "behind best");
     for candidate in &metrics.candidates {
         let _ = writeln!(
             text,
-            "  {:<12} {:>9.4} {:>12}{}",
+            "  {:<20} {:>9.4} {:>12}{}",
             candidate.name,
             candidate.utility,
             format!("{:.4}±{:.4}", candidate.loss, candidate.standard_error),
             if candidate.chosen { "  taken" } else { "" }
         );
+    }
+    let mixed: Vec<f64> = metrics.costs.iter().flatten().map(|mix| mix.explained).collect();
+    if !mixed.is_empty() {
+        let _ = writeln!(
+            text,
+            "costs of {} of {} models by the bag too: {:.1}% less deviance on average",
+            mixed.len(),
+            metrics.costs.len(),
+            100.0 * mixed.iter().sum::<f64>() / mixed.len() as f64
+        );
+    }
+    if let Some(recall) = metrics.neighbors_recall {
+        let _ = writeln!(text, "the search finds {:.1}% of the nearest neighbors", 100.0 * recall);
     }
     for (name, metric) in &metrics.held_out {
         let _ = writeln!(text, "  {name:<24} {:.4} {}", metric.value, metric.unit);

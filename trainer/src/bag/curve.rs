@@ -57,7 +57,7 @@ pub fn csv(curves: &[Curve]) -> String {
 }
 
 /// SVG: the sum of the losses, and each kind of loss that there is, over the epochs; held-out rows
-/// as lines, fitted rows dashed.
+/// as thick lines, fitted rows as thin ones.
 ///
 /// # Errors
 ///
@@ -81,7 +81,7 @@ pub fn svg(curves: &[Curve]) -> Result<String> {
 fn all(area: &Area<'_>, curves: &[Curve], kinds: &[Option<usize>]) -> Drawn {
     area.fill(&WHITE)?;
     let (top, rest) = area.split_vertically(LEGEND);
-    let legend = "held-out loss (lines) and fitted loss (dashed); blue: the router for all rows";
+    let legend = "held-out loss (thick) and fitted loss (thin); blue: the router for all rows";
     top.draw(&Text::new(legend, (66, 14), font(13)))?;
     for (kind, area) in kinds.iter().zip(rest.split_evenly((kinds.len(), 1))) {
         panel(&area, curves, *kind)?;
@@ -127,7 +127,7 @@ fn panel(area: &Area<'_>, curves: &[Curve], kind: Option<usize>) -> Drawn {
         };
         chart.draw_series(LineSeries::new(at(|e| &e.held), color.stroke_width(2)))?;
         let fitted = at(|e| &e.fitted);
-        chart.draw_series(DashedLineSeries::new(fitted, 5, 4, color.stroke_width(1)))?;
+        chart.draw_series(LineSeries::new(fitted, color.stroke_width(1)))?;
     }
     Ok(())
 }

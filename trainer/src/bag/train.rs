@@ -14,6 +14,9 @@ use crate::design::Sparse;
 /// Steps per epoch beyond which batches grow.
 const MAX_STEPS: usize = 256;
 
+/// Steps in all beyond which passes end: many rows need fewer of them.
+const MAX_STEPS_IN_ALL: usize = 3_840;
+
 /// Share of the held-out loss by which an epoch must lower it to count.
 const MIN_GAIN: f64 = 0.002;
 
@@ -57,11 +60,13 @@ pub(super) fn train(data: &Data<'_>, params: &BagParams, seed: u64) -> (Network,
     let mut dense = Trainee::new(hidden, targets.columns, start, params.decay);
     let mut order: Vec<usize> = (0..design.n_rows()).collect();
     let batch = params.batch.max(order.len().div_ceil(MAX_STEPS));
+    let per_epoch = order.len().div_ceil(batch).max(1);
+    let max_epochs = params.max_epochs.min((MAX_STEPS_IN_ALL / per_epoch).max(1));
     let judge = Judge::new(data);
     let mut best = dense.network(table.values().to_vec());
     let mut curve = vec![judge.point(0, &best)];
     let (mut least, mut best_epoch) = (curve[0].held_sum(), 0);
-    for epoch in 1..=params.max_epochs {
+    for epoch in 1..=max_epochs {
         for last in (1..order.len()).rev() {
             order.swap(last, rng.random_range(0..=last));
         }

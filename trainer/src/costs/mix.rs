@@ -25,6 +25,8 @@ pub struct CostMix {
     pub surface: f64,
     /// `β`.
     pub bag: f64,
+    /// Share of the held-out deviance of surface features alone that it does without.
+    pub explained: f64,
 }
 
 /// What is known of one held-out row.
@@ -105,7 +107,7 @@ fn choose_one(rows: &[Known]) -> Option<CostMix> {
         moments.add(&said, row.cost.ln() - log_mean);
     }
     let (weights, _) = moments.solve();
-    let unbiased = CostMix { bias: 0.0, surface: weights[0], bag: weights[1] };
+    let unbiased = CostMix { bias: 0.0, surface: weights[0], bag: weights[1], explained: 0.0 };
     let predicted = average(&|row| unbiased.dollars(row.surface, row.bag));
     let bias = (average(&|row| row.cost) / predicted).ln();
     let mix = CostMix { bias, ..unbiased };
@@ -115,7 +117,9 @@ fn choose_one(rows: &[Known]) -> Option<CostMix> {
     let gained = average(&gain);
     let squares = average(&|row| (gain(row) - gained).powi(2));
     let error = (squares / (rows.len() as f64 - 1.0)).sqrt();
-    (mix.bag > 0.0 && bias.is_finite() && gained > error).then_some(mix)
+    let explained = gained / average(&|row| deviance(row.cost, row.head)).max(f64::MIN_POSITIVE);
+    let is_better = mix.bag > 0.0 && bias.is_finite() && gained > error;
+    is_better.then_some(CostMix { explained, ..mix })
 }
 
 /// Half the Poisson deviance: least in expectation where `expected` is the mean of `cost`.
@@ -142,6 +146,7 @@ mod tests {
         let rows = rows(220, |i| 2.0 * (((i * 7) % 11) as f64 / 5.0 - 1.0));
         let mix = choose_one(&rows).unwrap();
         assert!((mix.bag - 0.5).abs() < 0.02 && mix.surface.abs() < 1e-12, "{mix:?}");
+        assert!(mix.explained > 0.3 && mix.explained < 1.0, "{mix:?}");
         let predicted = mean(rows.iter().map(|row| mix.dollars(row.surface, row.bag)));
         let paid = mean(rows.iter().map(|row| row.cost));
         assert!((predicted / paid - 1.0).abs() < 1e-9, "{predicted} {paid}");
