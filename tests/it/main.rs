@@ -5,6 +5,7 @@
 mod architecture;
 mod bad_input;
 mod bandit_parity;
+mod encoder;
 mod floors;
 mod lifecycle;
 mod loop_closes;
@@ -12,6 +13,7 @@ mod no_peeking;
 mod offline_online;
 mod openai_client;
 mod predictors;
+mod python;
 mod quickstart;
 mod reproducible;
 mod served;

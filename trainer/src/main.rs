@@ -30,6 +30,9 @@ enum Command {
     Fit(Box<FitArgs>),
     /// Fits a task classifier, a part that any router can carry, and writes a run folder.
     FitTasks(Box<FitTasks>),
+    /// Writes the embeddings of the prompts of logs, so that they are computed once.
+    #[cfg(feature = "encoder")]
+    Embed(trainer::embed::Embed),
     /// Replays an outcome table to policies that learn while they serve.
     Simulate(Box<Options>),
     /// Shows what an artifact says of itself, as JSON.
@@ -92,6 +95,8 @@ fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Fit(args) => fit(*args),
         Command::FitTasks(args) => fit_tasks(&args),
+        #[cfg(feature = "encoder")]
+        Command::Embed(options) => embed(&options),
         Command::Simulate(options) => simulate(&options),
         Command::Inspect { router } => inspect(&router),
     };
@@ -141,6 +146,18 @@ fn fit(args: FitArgs) -> Result<()> {
     run::write(&args.out, &fitted, &config)?;
     output::line(&trainer::summary::text(&fitted.metrics, fitted.folds.len()));
     output::line(&format!("wrote {}", args.out.join("router.safetensors").display()));
+    Ok(())
+}
+
+#[cfg(feature = "encoder")]
+fn embed(options: &trainer::embed::Embed) -> Result<()> {
+    let bar = progress_bar();
+    let n = trainer::embed::run(options, &|done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    output::line(&format!("wrote {n} embeddings to {}", options.out.display()));
     Ok(())
 }
 
