@@ -8,17 +8,22 @@ use serde_json::Value;
 /// Which workspace crates each may depend on.
 const LAYERS: &[(&str, &[&str])] = &[
     ("router-core", &[]),
+    ("router-encoder", &[]),
     ("datasets", &["router-core"]),
-    ("trainer", &["router-core", "datasets"]),
+    ("trainer", &["router-core", "router-encoder", "datasets"]),
     ("evaluator", &["router-core", "datasets"]),
     // `datasets` for `server export` only: one schema, one writer.
     ("server", &["router-core", "datasets"]),
-    ("system-tests", &["router-core", "datasets", "trainer", "evaluator", "server"]),
+    (
+        "system-tests",
+        &["router-core", "router-encoder", "datasets", "trainer", "evaluator", "server"],
+    ),
 ];
 
 /// Which crates alone may name each heavy dependency.
 const CONFINED: &[(&str, &[&str])] = &[
-    ("burn", &["trainer"]),
+    ("burn", &["trainer", "router-encoder"]),
+    ("tokenizers", &["router-encoder"]),
     ("linfa", &["trainer"]),
     ("linfa-linear", &["trainer"]),
     ("ndarray", &["trainer", "evaluator"]),

@@ -5,6 +5,7 @@
 mod architecture;
 mod bad_input;
 mod bandit_parity;
+mod encoder;
 mod floors;
 mod lifecycle;
 mod loop_closes;
@@ -13,6 +14,7 @@ mod offline_online;
 mod openai_client;
 mod place;
 mod predictors;
+mod python;
 mod quickstart;
 mod reproducible;
 mod served;

@@ -1,7 +1,5 @@
 //! The official Python client of OpenAI against the real server.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use datasets::synthetic::World;
@@ -9,6 +7,7 @@ use datasets::{Dataset, Opened};
 use system_tests::upstream::{Simulated, Upstream};
 use trainer::config::Config;
 
+use crate::python::{environment, or_skipped};
 use crate::served::{Setup, answers, world};
 
 /// Version of the package `openai` of the Python Package Index.
@@ -30,38 +29,6 @@ const FAULTS: [&str; 8] = [
 const N_MODELS: usize = N_ROUTED + FAULTS.len();
 const N_ROUTED: usize = 4;
 
-fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let last = said.lines().last().unwrap_or_default();
-    if output.status.success() { Ok(()) } else { Err(format!("{command:?}: {last}")) }
-}
-
-fn cache() -> Result<PathBuf, String> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
-    cache.or_else(home).ok_or_else(|| "neither XDG_CACHE_HOME nor HOME is set".to_owned())
-}
-
-/// The interpreter of a virtual environment with the client, made once for this user.
-fn python() -> Result<PathBuf, String> {
-    let sextant = cache()?.join("sextant");
-    let folder = sextant.join(format!("python-openai-{VERSION}"));
-    let (python, complete) = (folder.join("bin/python"), folder.join("complete"));
-    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
-    fs::create_dir_all(&sextant).map_err(failed)?;
-    // Two runs at once must not both install.
-    let lock = File::create(folder.with_extension("lock")).map_err(failed)?;
-    lock.lock().map_err(failed)?;
-    if !complete.exists() {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-        let package = format!("openai=={VERSION}");
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", &package]))?;
-        fs::write(&complete, "").map_err(failed)?;
-    }
-    Ok(python)
-}
-
 /// A router fitted on what every model of the world answered to some requests.
 fn fitted(world: &World) -> Vec<u8> {
     let opened = Opened { data: Dataset::Table(world.table(0..300)), sources: Vec::new() };
@@ -70,21 +37,15 @@ fn fitted(world: &World) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_official_python_client_gets_what_it_expects() {
-    let python = match python() {
-        Ok(python) => python,
-        Err(missing) => {
-            assert!(std::env::var_os("SEXTANT_SHARED").is_none(), "{missing}");
-            eprintln!("skipped: {missing}");
-            return;
-        }
-    };
+    let Some(environment) = or_skipped(environment("openai", VERSION, &[])) else { return };
     let faults = FAULTS.iter().map(|rule| rule.parse().unwrap()).collect();
     let simulated = Simulated { faults, ..Simulated::new(answers(N_MODELS)) };
     let upstream = Upstream::start(simulated).await.unwrap();
     let router = tokio::task::spawn_blocking(|| fitted(&world(N_ROUTED))).await.unwrap();
     let served = Setup::new(&upstream.url, N_MODELS).router(router).serve().await;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/it/openai_client.py");
-    let output = Command::new(python).arg(script).arg(&served.url).output().unwrap();
+    let output =
+        Command::new(environment.join("bin/python")).arg(script).arg(&served.url).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let problem = String::from_utf8_lossy(&output.stderr);
     println!("{said}");

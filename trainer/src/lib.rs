@@ -18,6 +18,8 @@ pub mod config;
 pub mod costs;
 pub mod crossfit;
 pub mod design;
+#[cfg(feature = "encoder")]
+pub mod embed;
 pub mod heads;
 pub mod learn;
 pub mod loggers;

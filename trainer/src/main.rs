@@ -39,6 +39,9 @@ enum Command {
     FitCascade(CascadeArgs),
     /// Adds models that a router does not know, by 20 to 50 prompts with a label each.
     Place(PlaceArgs),
+    /// Writes the embeddings of the prompts of logs, so that they are computed once.
+    #[cfg(feature = "encoder")]
+    Embed(trainer::embed::Embed),
     /// Replays an outcome table to policies that learn while they serve.
     Simulate(Box<Options>),
     /// Shows what an artifact says of itself, as JSON.
@@ -155,6 +158,8 @@ fn main() -> ExitCode {
         Command::FitTasks(args) => fit_tasks(&args),
         Command::FitCascade(args) => fit_cascade(&args),
         Command::Place(args) => place(&args),
+        #[cfg(feature = "encoder")]
+        Command::Embed(options) => embed(&options),
         Command::Simulate(options) => simulate(&options),
         Command::Inspect { router } => inspect(&router),
     };
@@ -226,6 +231,18 @@ fn place(args: &PlaceArgs) -> Result<()> {
     place::run::write(&args.out, &placed)?;
     output::line(&place::run::summary(&placed.all.reports));
     output::line(&format!("wrote {}", args.out.join("router.safetensors").display()));
+    Ok(())
+}
+
+#[cfg(feature = "encoder")]
+fn embed(options: &trainer::embed::Embed) -> Result<()> {
+    let bar = progress_bar();
+    let n = trainer::embed::run(options, &|done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    output::line(&format!("wrote {n} embeddings to {}", options.out.display()));
     Ok(())
 }
 

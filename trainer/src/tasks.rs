@@ -4,7 +4,7 @@
 //! rows; [`svm`] solves one machine per head; [`fit`] weights prompts, quantizes the machines and
 //! calibrates their confidence on held-out prompts; [`prune`] keeps the n-grams that matter;
 //! [`evaluate`] measures on folds and on sources that were left out; [`report`] and [`figure`]
-//! write what was measured; [`cli`] is the command.
+//! write what was measured; [`encoded`] compares with a transformer encoder; [`cli`] is the command.
 //!
 //! The canonical labels of the taxonomy stand for other names too: `conversation` for chat,
 //! `knowledge_qa` for question answering and analysis, `code_repair` for debugging and refactoring,
@@ -13,6 +13,7 @@
 
 pub mod cli;
 pub mod data;
+pub mod encoded;
 pub mod evaluate;
 pub mod figure;
 pub mod fit;

@@ -11,6 +11,7 @@ use router_core::{DataSource, TaskPart as Part};
 use serde_json::json;
 
 use super::data::{Corpus, Dealing};
+use super::encoded::{self, EncoderArgs, Measures, NgramScores};
 use super::evaluate::{
     Judged, confusion, cross_fit, curve, figures, judge, judged_by, min_confidence,
 };
@@ -71,6 +72,9 @@ pub struct FitTasks {
     /// Seed of the order of prompts.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// A transformer encoder to compare with, and to tune.
+    #[command(flatten)]
+    pub encoder: EncoderArgs,
     /// The folder to write.
     #[arg(long, default_value = "tasks")]
     pub out: PathBuf,
@@ -113,7 +117,7 @@ pub fn run(args: &FitTasks, progress: &dyn Fn(usize, usize)) -> Result<Fitted> {
     let all: Vec<usize> = corpus.rows(|row| corpus.is_train[row]).collect();
     let fitted = fit(&corpus, &vectors, &all, &params)?;
     tick();
-    let mut unseen = BTreeMap::new();
+    let (mut unseen, mut unseen_held) = (BTreeMap::new(), BTreeMap::new());
     for source in left_out {
         let (held, taught) = leave_out(&corpus, &vectors, (&params, &fitted), source)?;
         let judged: Vec<Judged> = held.iter().map(|held| judged_by(held, &confidence)).collect();
@@ -121,6 +125,7 @@ pub fn run(args: &FitTasks, progress: &dyn Fn(usize, usize)) -> Result<Fitted> {
         let is_eval = held.iter().all(|held| !corpus.is_train[held.row]);
         let name = corpus.sources[source].clone();
         unseen.insert(name, Unseen { is_eval, taught, figures });
+        unseen_held.insert(source, held);
         tick();
     }
     let threshold = min_confidence(&corpus, &judged, args.accuracy);
@@ -134,6 +139,11 @@ pub fn run(args: &FitTasks, progress: &dyn Fn(usize, usize)) -> Result<Fitted> {
     let mut report = measure(&corpus, &judged, args);
     report.unseen = unseen;
     report.min_confidence = threshold;
+    let ngrams = NgramScores { folds: &held, sources: &unseen_held };
+    let (natural_sources, accuracy) = (args.natural.as_slice(), args.accuracy);
+    let measures =
+        Measures { params: &params, natural: natural_sources, accuracy, seed: args.seed };
+    report.encoder = encoded::run(&args.encoder, &corpus, &ngrams, &measures, &args.out)?;
     let part = Part::new(Tasks::new(parts)?, provenance(args, data, &report));
     report.n_bytes = part.to_bytes()?.len();
     let natural: Vec<Judged> = natural(&corpus, &judged, args);
@@ -269,6 +279,7 @@ fn measure(corpus: &Corpus, judged: &[Judged], args: &FitTasks) -> TaskReport {
         natural: (!natural.is_empty()).then(|| figures(corpus, &natural, args.accuracy)),
         by_source: by_source.collect(),
         unseen: BTreeMap::new(),
+        encoder: None,
         confusion: confusion(corpus, judged)
             .chunks_exact(corpus.labels.len())
             .map(<[u64]>::to_vec)

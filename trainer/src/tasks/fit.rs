@@ -71,7 +71,7 @@ pub fn fit(
 }
 
 /// `[rows.len()]`, of mean 1.
-fn row_weights(corpus: &Corpus, rows: &[usize], params: &TaskParams) -> Vec<f64> {
+pub(super) fn row_weights(corpus: &Corpus, rows: &[usize], params: &TaskParams) -> Vec<f64> {
     let mut n_head = vec![0.0f64; corpus.heads.len()];
     for &row in rows {
         n_head[corpus.head[row]] += 1.0;

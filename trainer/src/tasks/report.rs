@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::encoded::report::{self as encoder, EncoderReport};
 use super::evaluate::{Figure, Figures};
 
 /// Everything that `tasks.json` says. Shares are of prompts, from 0 to 1, higher better.
@@ -30,6 +31,9 @@ pub struct TaskReport {
     pub by_source: BTreeMap<String, Figures>,
     /// Whole sources that were not fitted on.
     pub unseen: BTreeMap<String, Unseen>,
+    /// What an encoder says, if one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<EncoderReport>,
     /// `[n_labels][n_labels]`: held-out prompts of the label of the row, by the label they got.
     pub confusion: Vec<Vec<u64>>,
     /// Accuracy of the most confident share of prompts: `(coverage, all, natural)`.
@@ -91,6 +95,7 @@ pub fn markdown(report: &TaskReport) -> String {
         let _ =
             writeln!(text, "| {source} | {n} | {accuracy} | {f1} | {majority:.3} | {taught:.2} |");
     }
+    report.encoder.iter().for_each(|report| text += &encoder::markdown(report));
     abstention(&mut text, report);
     by_label(&mut text, report);
     confusion(&mut text, report);
