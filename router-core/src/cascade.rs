@@ -3,7 +3,8 @@
 //! Once a model has answered, its cost is paid, and more is known than before: how long and dear the
 //! answer was beside what was expected, how the call ended, what the text looks like. Two logistic
 //! heads on these [`signals`] say how good the answer is and how good that of another model would
-//! be. The gain is their difference; it is worth `λ · cost / c_ref` of the other model or not.
+//! be. The gain is their difference; it is worth `λ · cost / c_ref` of the other model, and a margin,
+//! or not.
 //! The first call is priced at `ρ · λ`, since it can be repaired.
 
 mod file;
@@ -40,14 +41,26 @@ impl Head {
     }
 }
 
-/// When to escalate, as a file beside a router. Unknown keys are refused.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// What the signals of an answer say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Cascade {
+pub struct Heads {
     /// Expected quality of the answer that was given.
     pub answer: Head,
     /// Expected quality of the next model's answer.
     pub other: Head,
+}
+
+/// When to escalate, as a file beside a router. Unknown keys are refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cascade {
+    /// For answers of models without heads of their own.
+    pub heads: Heads,
+    /// Heads for answers of a model.
+    pub by_model: BTreeMap<ModelId, Heads>,
+    /// Quality that asking again must add beyond its price: the guard.
+    pub margin: f64,
     /// Mean of `ln(1 + completion tokens)` of each model whose answers were counted.
     pub typical_length: BTreeMap<ModelId, f64>,
     /// `ρ ≥ 1`: how much more cost counts in the first call than in the second.
@@ -100,7 +113,7 @@ pub struct Verdict {
     pub acceptance: f64,
     /// Quality that asking again is expected to add.
     pub gain: f64,
-    /// What it would have to add to be worth its price.
+    /// What it would have to add to be worth its price, margin included.
     pub price: f64,
     /// In words for people.
     pub reason: String,
@@ -113,7 +126,8 @@ impl Cascade {
     ///
     /// If a head has another number of weights, or a number is not finite or out of range.
     pub fn check(&self) -> Result<(), CascadeError> {
-        for head in [&self.answer, &self.other] {
+        let all = self.by_model.values().chain([&self.heads]);
+        for head in all.flat_map(|heads| [&heads.answer, &heads.other]) {
             if head.weights.len() != N_SIGNALS {
                 return Err(CascadeError::Shape(head.weights.len()));
             }
@@ -128,6 +142,9 @@ impl Cascade {
         let above = |x: f64, low: f64| x.is_finite() && x >= low;
         if !above(self.first_ratio, 1.0) {
             return Err(CascadeError::Range("first_ratio", "at least 1", self.first_ratio));
+        }
+        if !above(self.margin, 0.0) {
+            return Err(CascadeError::Range("margin", "at least 0", self.margin));
         }
         if !above(self.lambda, 0.0) {
             return Err(CascadeError::Range("lambda", "at least 0", self.lambda));
@@ -170,9 +187,10 @@ impl Cascade {
         let next = best(prediction, &others, utility);
         let spec = offer.catalog.models().get(arm);
         let typical = spec.and_then(|spec| self.typical_length.get(&spec.id)).copied();
+        let heads = spec.and_then(|spec| self.by_model.get(&spec.id)).unwrap_or(&self.heads);
         let signals = signals(prediction, (arm, next.unwrap_or(arm)), answered, typical);
         let defect = answered.defect();
-        let acceptance = if defect.is_some() { 0.0 } else { self.answer.apply(&signals) };
+        let acceptance = if defect.is_some() { 0.0 } else { heads.answer.apply(&signals) };
         let Some(next) = next else {
             let why = if is_alone {
                 "there is no other model"
@@ -182,8 +200,8 @@ impl Cascade {
             let reason = format!("accepted: {why}");
             return Verdict { escalate_to: None, acceptance, gain: 0.0, price: 0.0, reason };
         };
-        let gain = self.other.apply(&signals) - acceptance;
-        let price = self.price(offer, next);
+        let gain = heads.other.apply(&signals) - acceptance;
+        let price = self.price(offer, next) + self.margin;
         let is_worth_it = defect.is_some() || gain > price;
         let reason = match defect {
             Some(defect) => format!("escalated: {defect}"),

@@ -10,14 +10,29 @@ pub mod run;
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
-use router_core::cascade::{Answered, Cascade, N_SIGNALS, Offer, signals};
-use router_core::{Catalog, Outcome, Prediction, Quality, Usd};
+use router_core::cascade::{Answered, Cascade, Head, Heads, N_SIGNALS, Offer, signals};
+use router_core::{Catalog, ModelId, Outcome, Prediction, Quality, Usd};
 
 use crate::heads::mean;
 use crate::operating::{Target, sweep};
 
 /// Ratios that the first call may count cost more by.
-const RATIOS: [f64; 7] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+const RATIOS: [f64; 5] = [1.0, 2.0, 4.0, 8.0, 16.0];
+
+/// Margins of the guard.
+const MARGINS: [f64; 4] = [0.0, 0.03, 0.1, 0.25];
+
+/// A margin that no gain reaches: every answer is kept, as without a cascade.
+const NEVER: f64 = 1.0;
+
+/// Of the sweep, every so many λ are tried for ratio and margin.
+const COARSE: usize = 3;
+
+/// Pulls the weights of pooled heads towards 0, and those of a model towards the pooled ones.
+const PENALTIES: (f64, f64) = (3.0, 20.0);
+
+/// Answers of a model below which it has no heads of its own.
+const MIN_ANSWERS: usize = 100;
 
 /// λ at which answers are looked at to fit the heads.
 const LAMBDAS: [f64; 6] = [0.001, 0.01, 0.03, 0.1, 0.3, 1.0];
@@ -85,39 +100,85 @@ pub type Point = (f64, f64, f64);
 /// Fits a cascade on some requests; with the point that was chosen for the target, and whether the
 /// target was reached there.
 pub fn fit(rows: &[&Played], catalog: &Catalog, recipe: Recipe) -> (Cascade, Point, bool) {
+    let typical_length = typical_lengths(rows, catalog);
+    let (heads, by_model) = heads(rows, catalog, &typical_length, recipe.reference_cost);
     let mut cascade = Cascade {
-        answer: logistic::fit(&[], &[]),
-        other: logistic::fit(&[], &[]),
-        typical_length: typical_lengths(rows, catalog),
+        heads,
+        by_model,
+        margin: NEVER,
+        typical_length,
         first_ratio: 1.0,
         lambda: 0.0,
         reference_cost: recipe.reference_cost,
         max_cost: recipe.max_cost,
     };
-    let (mut signals, mut own, mut other) = (Vec::new(), Vec::new(), Vec::new());
-    for row in rows {
-        for (arm, next) in pairs(row, recipe.reference_cost) {
-            let typical = cascade.typical_length.get(&catalog.models()[arm].id).copied();
-            signals.push(signals_of(row, (arm, next), typical));
-            own.push(row.quality(arm));
-            other.push(row.quality(next));
-        }
-    }
-    cascade.answer = logistic::fit(&signals, &own);
-    cascade.other = logistic::fit(&signals, &other);
-    let curves: Vec<(f64, Vec<Point>)> = RATIOS
-        .into_par_iter()
-        .map(|ratio| {
-            let cascade = Cascade { first_ratio: ratio, ..cascade.clone() };
-            (ratio, curve(rows, &cascade, catalog, recipe.reference))
+    let coarse: Vec<f64> = sweep().into_iter().step_by(COARSE).collect();
+    let tried = RATIOS.iter().flat_map(|ratio| MARGINS.map(|margin| (*ratio, margin)));
+    let tried: Vec<(f64, f64)> = std::iter::once((1.0, NEVER)).chain(tried).collect();
+    let areas: Vec<f64> = tried
+        .par_iter()
+        .map(|(first_ratio, margin)| {
+            let (first_ratio, margin) = (*first_ratio, *margin);
+            let cascade = Cascade { first_ratio, margin, ..cascade.clone() };
+            area(&curve(rows, &cascade, (catalog, recipe.reference), &coarse))
         })
         .collect();
-    let best = curves.iter().max_by(|a, b| area(&a.1).total_cmp(&area(&b.1)));
-    let Some((ratio, curve)) = best else { return (cascade, (0.0, 1.0, 1.0), false) };
-    cascade.first_ratio = *ratio;
-    let (point, reached) = choose(curve, recipe.target);
+    // Ties to the first, which never asks again.
+    let best = (0..tried.len()).fold(0, |best, at| if areas[at] > areas[best] { at } else { best });
+    (cascade.first_ratio, cascade.margin) = tried[best];
+    let curve = curve(rows, &cascade, (catalog, recipe.reference), &sweep());
+    let (point, reached) = choose(&curve, recipe.target);
     cascade.lambda = point.0;
     (cascade, point, reached)
+}
+
+/// Pooled heads, and those of each model with enough answers.
+fn heads(
+    rows: &[&Played],
+    catalog: &Catalog,
+    typical_length: &BTreeMap<ModelId, f64>,
+    reference_cost: f64,
+) -> (Heads, BTreeMap<ModelId, Heads>) {
+    // Signals, quality of the answer and of the other one, by the model that answered.
+    let mut seen: Vec<Seen> = vec![Seen::default(); catalog.models().len()];
+    for row in rows {
+        for (arm, next) in pairs(row, reference_cost) {
+            let typical = typical_length.get(&catalog.models()[arm].id).copied();
+            seen[arm].signals.push(signals_of(row, (arm, next), typical));
+            seen[arm].own.push(row.quality(arm));
+            seen[arm].other.push(row.quality(next));
+        }
+    }
+    let mut all = Seen::default();
+    for seen in &seen {
+        all.signals.extend_from_slice(&seen.signals);
+        all.own.extend_from_slice(&seen.own);
+        all.other.extend_from_slice(&seen.other);
+    }
+    let nothing = Head { bias: 0.0, weights: vec![0.0; N_SIGNALS] };
+    let nothing = Heads { answer: nothing.clone(), other: nothing };
+    let pooled = all.fit(&nothing, PENALTIES.0);
+    let many = seen.iter().zip(catalog.models()).filter(|(seen, _)| seen.own.len() >= MIN_ANSWERS);
+    let by_model = many.map(|(seen, spec)| (spec.id.clone(), seen.fit(&pooled, PENALTIES.1)));
+    let by_model = by_model.collect();
+    (pooled, by_model)
+}
+
+/// Answers, and what became of them.
+#[derive(Clone, Default)]
+struct Seen {
+    signals: Vec<[f64; N_SIGNALS]>,
+    own: Vec<f64>,
+    other: Vec<f64>,
+}
+
+impl Seen {
+    fn fit(&self, prior: &Heads, penalty: f64) -> Heads {
+        Heads {
+            answer: logistic::fit(&self.signals, &self.own, (&prior.answer, penalty)),
+            other: logistic::fit(&self.signals, &self.other, (&prior.other, penalty)),
+        }
+    }
 }
 
 fn signals_of(row: &Played, pair: (usize, usize), typical: Option<f64>) -> [f64; N_SIGNALS] {
@@ -151,7 +212,7 @@ fn pairs(row: &Played, reference_cost: f64) -> Vec<(usize, usize)> {
     found
 }
 
-fn typical_lengths(rows: &[&Played], catalog: &Catalog) -> BTreeMap<router_core::ModelId, f64> {
+fn typical_lengths(rows: &[&Played], catalog: &Catalog) -> BTreeMap<ModelId, f64> {
     let of = |(arm, spec): (usize, &router_core::ModelSpec)| {
         let tokens = rows.iter().filter_map(|row| row.outcomes[arm].completion_tokens);
         let logs: Vec<f64> = tokens.map(|tokens| (1.0 + tokens.0 as f64).ln()).collect();
@@ -160,22 +221,22 @@ fn typical_lengths(rows: &[&Played], catalog: &Catalog) -> BTreeMap<router_core:
     catalog.models().iter().enumerate().filter_map(of).collect()
 }
 
-/// Retention and cost ratio at every λ of the sweep.
+/// Retention and cost ratio at some λ.
 pub fn curve(
     rows: &[&Played],
     cascade: &Cascade,
-    catalog: &Catalog,
-    reference: usize,
+    (catalog, reference): (&Catalog, usize),
+    lambdas: &[f64],
 ) -> Vec<Point> {
     let quality = mean(rows.iter().map(|row| row.quality(reference))).max(f64::MIN_POSITIVE);
     let cost = mean(rows.iter().map(|row| row.cost(reference))).max(f64::MIN_POSITIVE);
-    let at = |lambda: f64| {
+    let at = |lambda: &f64| {
         let played: Vec<(f64, f64)> =
-            rows.iter().map(|row| row.play(cascade, catalog, lambda)).collect();
+            rows.iter().map(|row| row.play(cascade, catalog, *lambda)).collect();
         let (q, c) = (mean(played.iter().map(|p| p.0)), mean(played.iter().map(|p| p.1)));
-        (lambda, q / quality, c / cost)
+        (*lambda, q / quality, c / cost)
     };
-    sweep().into_iter().map(at).collect()
+    lambdas.iter().map(at).collect()
 }
 
 /// Mean over cost ratios in `[0, 1]` of the best retention that costs no more (a staircase).

@@ -12,6 +12,7 @@ pub mod population;
 pub mod run;
 
 use datasets::Dataset;
+use router_core::uncertainty::Novelty;
 use router_core::{
     ArtifactError, Catalog, DataSource, Manifest, ModelId, ModelSpec, RequestRow, Router,
     Uncertainty, Weights, artifact,
@@ -153,7 +154,12 @@ fn sds(manifest: &Manifest, arms: &[Arm]) -> Uncertainty {
         Arm::Known(at) => before.quality_sd.get(*at).copied().unwrap_or(0.0),
         Arm::New(new) => new.sd,
     };
-    Uncertainty { quality_sd: arms.iter().map(sd).collect(), ..before }
+    let moved = |novelty: Novelty| {
+        let is_it = |arm: &Arm| *arm == Arm::Known(novelty.reference);
+        Novelty { reference: arms.iter().position(is_it).unwrap_or(0), ..novelty }
+    };
+    let novelty = before.novelty.map(moved);
+    Uncertainty { quality_sd: arms.iter().map(sd).collect(), novelty }
 }
 
 fn with_models(

@@ -6,8 +6,12 @@ fn cascade() -> Cascade {
     let mut weights = vec![0.0; N_SIGNALS];
     weights[4] = -2.0;
     Cascade {
-        answer: Head { bias: 0.0, weights },
-        other: Head { bias: 9f64.ln(), weights: vec![0.0; N_SIGNALS] },
+        heads: Heads {
+            answer: Head { bias: 0.0, weights },
+            other: Head { bias: 9f64.ln(), weights: vec![0.0; N_SIGNALS] },
+        },
+        by_model: BTreeMap::new(),
+        margin: 0.0,
         typical_length: BTreeMap::new(),
         first_ratio: 4.0,
         lambda: 0.2,
@@ -64,6 +68,19 @@ fn an_answer_is_kept_where_the_gain_is_below_the_price() {
 }
 
 #[test]
+fn heads_of_a_model_and_the_margin_count() {
+    let usual = Answered { cost: Some(0.001), ..Answered::default() };
+    let answer = Head { bias: 9f64.ln(), weights: vec![0.0; N_SIGNALS] };
+    let heads = Heads { answer, ..cascade().heads };
+    let by_model = BTreeMap::from([(ModelId::new("small").unwrap(), heads)]);
+    let verdict = judge(&Cascade { by_model, ..cascade() }, &usual, 0.0);
+    assert!(verdict.gain.abs() < 1e-12 && verdict.escalate_to.is_none());
+    let verdict = judge(&Cascade { margin: 0.2, ..cascade() }, &usual, 0.1);
+    assert!((verdict.price - 0.3).abs() < 1e-12 && verdict.escalate_to == Some(0));
+    assert_eq!(judge(&Cascade { margin: 0.35, ..cascade() }, &usual, 0.1).escalate_to, None);
+}
+
+#[test]
 fn what_is_no_answer_is_never_kept_unless_nothing_else_may_be_asked() {
     let empty = Answered { text: Some(""), ..Answered::default() };
     let verdict = judge(&cascade(), &empty, 100.0);
@@ -89,16 +106,14 @@ fn numbers_out_of_range_are_refused() {
         error(Cascade { max_cost: Some(0.0), ..cascade() }),
         "cascade max_cost must be above 0, got 0"
     );
+    let with = |answer| {
+        let heads = Heads { answer, ..cascade().heads };
+        Cascade { by_model: BTreeMap::from([(ModelId::new("small").unwrap(), heads)]), ..cascade() }
+    };
     let head = Head { bias: 0.0, weights: vec![0.0; 3] };
-    assert_eq!(
-        error(Cascade { answer: head, ..cascade() }),
-        "cascade head must have 16 weights, got 3"
-    );
+    assert_eq!(error(with(head)), "cascade head must have 16 weights, got 3");
     let head = Head { bias: f64::NAN, weights: vec![0.0; N_SIGNALS] };
-    assert_eq!(
-        error(Cascade { other: head, ..cascade() }),
-        "cascade weights must be finite, got NaN"
-    );
+    assert_eq!(error(with(head)), "cascade weights must be finite, got NaN");
 }
 
 #[test]

@@ -1,11 +1,9 @@
-//! Logistic regression with a ridge, for labels in `[0, 1]`, by Newton's method.
+//! Logistic regression with a ridge towards another one, for labels in `[0, 1]`, by Newton's
+//! method.
 
 use linfa_linalg::cholesky::SolveCInplace;
 use ndarray::{Array1, Array2, Axis};
 use router_core::cascade::{Head, N_SIGNALS};
-
-/// Pulls weights towards 0.
-const RIDGE: f64 = 3.0;
 
 /// Newton steps; the loss is convex and close to quadratic.
 const STEPS: usize = 12;
@@ -13,13 +11,17 @@ const STEPS: usize = 12;
 /// Longest step of the bias or a weight.
 const MAX_STEP: f64 = 4.0;
 
-/// Fits a head.
+/// Fits a head, pulled by `penalty` towards `prior`.
 ///
 /// # Shapes
 ///
-/// One label per row; without rows a head that says 1/2.
-pub(super) fn fit(rows: &[[f64; N_SIGNALS]], labels: &[f64]) -> Head {
-    let mut head = Head { bias: 0.0, weights: vec![0.0; N_SIGNALS] };
+/// One label per row.
+pub(super) fn fit(
+    rows: &[[f64; N_SIGNALS]],
+    labels: &[f64],
+    (prior, penalty): (&Head, f64),
+) -> Head {
+    let mut head = prior.clone();
     for _ in 0..STEPS {
         let d = N_SIGNALS + 1;
         let mut hessian = Array2::<f64>::zeros((d, d));
@@ -39,11 +41,12 @@ pub(super) fn fit(rows: &[[f64; N_SIGNALS]], labels: &[f64]) -> Head {
             for j in 0..i {
                 hessian[[j, i]] = hessian[[i, j]];
             }
-            hessian[[i, i]] += if i < N_SIGNALS { RIDGE } else { 1e-6 };
+            hessian[[i, i]] += penalty;
         }
-        for (i, weight) in head.weights.iter().enumerate() {
-            gradient[i] -= RIDGE * weight;
+        for (i, (weight, prior)) in head.weights.iter().zip(&prior.weights).enumerate() {
+            gradient[i] -= penalty * (weight - prior);
         }
+        gradient[N_SIGNALS] -= penalty * (head.bias - prior.bias);
         let Ok(step) = hessian.solvec_into(gradient.insert_axis(Axis(1))) else { return head };
         for (weight, step) in head.weights.iter_mut().zip(step.iter()) {
             *weight += step.clamp(-MAX_STEP, MAX_STEP);
@@ -60,6 +63,10 @@ mod tests {
 
     use super::*;
 
+    fn half() -> Head {
+        Head { bias: 0.0, weights: vec![0.0; N_SIGNALS] }
+    }
+
     #[test]
     fn it_finds_the_weights_that_made_the_labels() {
         let mut rng = Pcg64::seed_from_u64(3);
@@ -68,7 +75,7 @@ mod tests {
             (0..20_000).map(|_| std::array::from_fn(|_| rng.random_range(-1.0..1.0))).collect();
         let labels: Vec<f64> =
             rows.iter().map(|row| f64::from(u8::from(rng.random_bool(truth.apply(row))))).collect();
-        let found = fit(&rows, &labels);
+        let found = fit(&rows, &labels, (&half(), 1.0));
         assert!((found.bias - truth.bias).abs() < 0.06, "{}", found.bias);
         for (found, truth) in found.weights.iter().zip(&truth.weights) {
             assert!((found - truth).abs() < 0.12, "{found} {truth}");
@@ -77,8 +84,11 @@ mod tests {
 
     #[test]
     fn soft_labels_without_signals_give_their_mean() {
-        let head = fit(&[[0.0; N_SIGNALS]; 4], &[0.1, 0.2, 0.3, 0.6]);
+        let head = fit(&[[0.0; N_SIGNALS]; 4], &[0.1, 0.2, 0.3, 0.6], (&half(), 1e-9));
         assert!((head.apply(&[0.0; N_SIGNALS]) - 0.3).abs() < 1e-6);
-        assert!((fit(&[], &[]).apply(&[0.0; N_SIGNALS]) - 0.5).abs() < 1e-9);
+        let prior = Head { bias: 1.0, ..half() };
+        assert_eq!(fit(&[], &[], (&prior, 1.0)), prior);
+        let pulled = fit(&[[0.0; N_SIGNALS]; 4], &[0.0; 4], (&prior, 1e6));
+        assert!((pulled.bias - prior.bias).abs() < 1e-4);
     }
 }

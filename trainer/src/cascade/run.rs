@@ -88,10 +88,11 @@ pub fn summary(fitted: &Fitted, target: Target) -> String {
     format!(
         "cascade for {target}: retention {retention:.3} at {cost:.3} of the reference model's cost, \
          second calls paid, on {} requests that it was fitted on{}; lambda {lambda:.4}, first call \
-         at {} times that",
+         at {} times that, margin {}",
         fitted.n_requests,
         if reached { "" } else { " (not reached)" },
-        fitted.file.all.first_ratio
+        fitted.file.all.first_ratio,
+        fitted.file.all.margin
     )
 }
 
