@@ -1,4 +1,4 @@
-//! A transformer text encoder of the MiniLM class, run by burn on the CPU: text → embedding.
+//! A transformer text encoder of the `MiniLM` class, run by burn on the CPU: text → embedding.
 //!
 //! [`Encoder::open`] reads a folder as Hugging Face lays it out: `config.json`, `model.safetensors`
 //! and `tokenizer.json` or `vocab.txt`; `modules.json`, `1_Pooling/config.json` and
@@ -10,7 +10,7 @@
 //! # References
 //!
 //! Devlin, Chang, Lee, Toutanova (2019), *BERT*. Reimers, Gurevych (2019), *Sentence-BERT*.
-//! Wang et al. (2020), *MiniLM*.
+//! Wang et al. (2020), *`MiniLM`*.
 
 mod bert;
 mod config;
@@ -29,5 +29,5 @@ pub use encoder::{EmbedOptions, Encoder};
 pub use error::EncoderError;
 pub use folder::resolve;
 pub use tokens::Window;
-pub use tune::{Example, Heads, TuneEpoch, TuneParams, Tuned, fit_heads, tune};
+pub use tune::{Example, Heads, Sets, TuneEpoch, TuneParams, Tuned, fit_heads, tune};
 pub use vectors::{Vectors, VectorsError, VectorsOrigin};

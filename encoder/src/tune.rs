@@ -110,7 +110,45 @@ pub struct Tuned {
     pub curve: Vec<TuneEpoch>,
 }
 
-/// Tunes an encoder on texts; `held` tells when to stop. `tick` is called with steps done and in
+/// What an encoder is tuned to.
+#[derive(Clone, Copy, Debug)]
+pub struct Sets<'a> {
+    /// Texts to fit.
+    pub fitted: &'a [Example<'a>],
+    /// Texts that tell when to stop.
+    pub held: &'a [Example<'a>],
+    /// Number of classes.
+    pub n_classes: usize,
+}
+
+/// Texts as the network reads them.
+struct Texts {
+    sequences: Vec<Vec<u32>>,
+    targets: Targets,
+}
+
+impl Texts {
+    fn new(
+        encoder: &Encoder,
+        examples: &[Example<'_>],
+        n_classes: usize,
+        options: &EmbedOptions,
+    ) -> Result<Self, EncoderError> {
+        let mut sequences = encoder.sequences(&texts(examples), options)?;
+        // Windows beyond the first are not learned from.
+        sequences.dedup_by_key(|(text, _)| *text);
+        let sequences = sequences.into_iter().map(|(_, ids)| ids).collect();
+        Ok(Self { sequences, targets: Targets::new(examples, n_classes) })
+    }
+
+    /// Some of them, padded.
+    fn packed(&self, rows: &[usize]) -> (Packed, Targets) {
+        let ids: Vec<&[u32]> = rows.iter().map(|row| self.sequences[*row].as_slice()).collect();
+        (Packed::padded(&ids), self.targets.select(rows))
+    }
+}
+
+/// Tunes an encoder on texts. `tick` is called with steps done and in
 /// all.
 ///
 /// # Errors
@@ -119,26 +157,24 @@ pub struct Tuned {
 /// sides, or the loss is not finite.
 pub fn tune(
     encoder: &Encoder,
-    (fitted, held): (&[Example<'_>], &[Example<'_>]),
-    n_classes: usize,
+    sets: &Sets<'_>,
     options: &EmbedOptions,
     params: &TuneParams,
     tick: &dyn Fn(usize, usize),
 ) -> Result<Tuned, EncoderError> {
+    let Sets { fitted, held, n_classes } = *sets;
     check(fitted, held, n_classes, params)?;
-    let targets = Targets::new(fitted, n_classes);
-    let held_targets = Targets::new(held, n_classes);
-    let sequences = sequences(encoder, fitted, options)?;
-    let held_sequences = self::sequences(encoder, held, options)?;
+    let n_texts = fitted.len();
     let embeddings = encoder.embed(&texts(fitted), options)?;
-    let heads = network::fit_heads(&embeddings, &targets, encoder.n_dimensions())?;
+    let fitted = Texts::new(encoder, fitted, n_classes, options)?;
+    let held = Texts::new(encoder, held, n_classes, options)?;
+    let heads = network::fit_heads(&embeddings, &fitted.targets, encoder.n_dimensions())?;
     let mut trainee = Trainee::new(encoder, &heads, params)?;
-    let lengths: Vec<usize> = sequences.iter().map(Vec::len).collect();
-    let n_steps = params.max_epochs * fitted.len().div_ceil(params.batch);
+    let lengths: Vec<usize> = fitted.sequences.iter().map(Vec::len).collect();
+    let n_steps = params.max_epochs * n_texts.div_ceil(params.batch);
     let mut rng = Pcg64::seed_from_u64(params.seed);
-    let judge = |trainee: &Trainee| trainee.loss(&held_sequences, &held_targets);
-    let start = heads.loss(&embeddings, &targets);
-    let mut curve = vec![TuneEpoch { epoch: 0, fitted: start, held: judge(&trainee)? }];
+    let start = heads.loss(&embeddings, &fitted.targets);
+    let mut curve = vec![TuneEpoch { epoch: 0, fitted: start, held: trainee.loss(&held)? }];
     let (mut best, mut best_epoch, mut step) = (trainee.snapshot(), 0, 0);
     for epoch in 1..=params.max_epochs {
         let mut sum = 0.0;
@@ -146,13 +182,13 @@ pub fn tune(
             rows.sort_by_key(|row| lengths[*row]);
             let seed = rand::RngExt::random(&mut rng);
             let rate = params.learning_rate * schedule(step, n_steps);
-            sum += trainee.step(&sequences, &targets, &rows, rate, seed)?;
+            sum += trainee.step(&fitted, &rows, rate, seed)?;
             step += 1;
             tick(step, n_steps);
         }
-        let held = judge(&trainee)?;
-        curve.push(TuneEpoch { epoch, fitted: sum / targets.total(), held });
-        if held < curve[best_epoch].held {
+        let loss = trainee.loss(&held)?;
+        curve.push(TuneEpoch { epoch, fitted: sum / fitted.targets.total(), held: loss });
+        if loss < curve[best_epoch].held {
             (best, best_epoch) = (trainee.snapshot(), epoch);
         }
         if epoch >= best_epoch + params.patience {
@@ -185,17 +221,6 @@ pub fn fit_heads(
 
 fn texts<'a>(examples: &[Example<'a>]) -> Vec<&'a str> {
     examples.iter().map(|example| example.text).collect()
-}
-
-/// The sequence of each text; windows beyond the first are not learned from.
-fn sequences(
-    encoder: &Encoder,
-    examples: &[Example<'_>],
-    options: &EmbedOptions,
-) -> Result<Vec<Vec<u32>>, EncoderError> {
-    let mut sequences = encoder.sequences(&texts(examples), options)?;
-    sequences.dedup_by_key(|(text, _)| *text);
-    Ok(sequences.into_iter().map(|(_, ids)| ids).collect())
 }
 
 /// Up to 1 over the first tenth of the steps, down to 0 over the others.
@@ -253,19 +278,16 @@ impl Trainee {
     /// One step; returns the sum of the losses of the rows.
     fn step(
         &mut self,
-        sequences: &[Vec<u32>],
-        targets: &Targets,
+        texts: &Texts,
         rows: &[usize],
         rate: f64,
         seed: u64,
     ) -> Result<f64, EncoderError> {
         let parts: Vec<&[usize]> = rows.chunks(rows.len().div_ceil(N_PARTS)).collect();
         let run = |(at, part): (usize, &&[usize])| {
-            let ids: Vec<&[u32]> = part.iter().map(|row| sequences[*row].as_slice()).collect();
-            let seed = seed.wrapping_add(at as u64);
-            self.gradients(&Packed::padded(&ids), &targets.select(part), seed)
+            let (packed, targets) = texts.packed(part);
+            self.gradients(&packed, &targets, seed.wrapping_add(at as u64))
         };
-        let weight: f64 = targets.select(rows).total();
         let ran: Vec<_> = parts.par_iter().enumerate().map(run).collect::<Result<_, _>>()?;
         let sum: f64 = ran.iter().map(|(loss, _)| loss).sum();
         if !sum.is_finite() {
@@ -273,22 +295,22 @@ impl Trainee {
             return Err(EncoderError::Range { quantity, bound, value: sum.to_string() });
         }
         let gradients = ran.into_iter().map(|(_, gradients)| gradients);
-        self.descend(gradients, rate, weight);
+        self.descend(gradients, rate, texts.targets.select(rows).total());
         Ok(sum)
     }
 
     /// Mean loss per unit of weight, without dropout.
-    fn loss(&self, sequences: &[Vec<u32>], targets: &Targets) -> Result<f64, EncoderError> {
-        let mut order: Vec<usize> = (0..sequences.len()).collect();
-        order.sort_by_key(|row| sequences[*row].len());
+    fn loss(&self, texts: &Texts) -> Result<f64, EncoderError> {
+        let mut order: Vec<usize> = (0..texts.sequences.len()).collect();
+        order.sort_by_key(|row| texts.sequences[*row].len());
         let network = self.valid();
         let losses: Vec<f64> = order
             .par_chunks(16)
             .map(|rows| {
-                let ids: Vec<&[u32]> = rows.iter().map(|row| sequences[*row].as_slice()).collect();
-                network.loss_of(&Packed::padded(&ids), &targets.select(rows))
+                let (packed, targets) = texts.packed(rows);
+                network.loss_of(&packed, &targets)
             })
             .collect::<Result<_, _>>()?;
-        Ok(losses.iter().sum::<f64>() / targets.total())
+        Ok(losses.iter().sum::<f64>() / texts.targets.total())
     }
 }

@@ -76,23 +76,17 @@ impl Weights {
         self.file.seek(SeekFrom::Start(self.start + begin as u64)).map_err(io)?;
         self.file.read_exact(&mut bytes).map_err(io)?;
         let half = |bytes: &[u8]| [bytes[0], bytes[1]];
-        let numbers: Vec<f32> = match info.dtype {
-            Dtype::F32 => {
-                let four = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-                bytes.chunks_exact(4).map(four).collect()
-            }
-            Dtype::F16 => {
-                let float = |b: &[u8]| burn::tensor::f16::from_le_bytes(half(b)).to_f32();
-                bytes.chunks_exact(2).map(float).collect()
-            }
-            Dtype::BF16 => {
-                let float = |b: &[u8]| burn::tensor::bf16::from_le_bytes(half(b)).to_f32();
-                bytes.chunks_exact(2).map(float).collect()
-            }
-            other => {
-                let problem = format!("{full} must be F32, F16 or BF16, got {other:?}");
-                return Err(invalid(problem));
-            }
+        let numbers: Vec<f32> = if info.dtype == Dtype::F32 {
+            let four = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+            bytes.chunks_exact(4).map(four).collect()
+        } else if info.dtype == Dtype::F16 {
+            let float = |b: &[u8]| burn::tensor::f16::from_le_bytes(half(b)).to_f32();
+            bytes.chunks_exact(2).map(float).collect()
+        } else if info.dtype == Dtype::BF16 {
+            let float = |b: &[u8]| burn::tensor::bf16::from_le_bytes(half(b)).to_f32();
+            bytes.chunks_exact(2).map(float).collect()
+        } else {
+            return Err(invalid(format!("{full} must be F32, F16 or BF16, got {:?}", info.dtype)));
         };
         match numbers.iter().find(|number| !number.is_finite()) {
             Some(value) => Err(EncoderError::NotFinite { name: full, value: *value }),

@@ -1,6 +1,6 @@
 //! Tuning changes an encoder to the better, and a tuned one is written and read.
 
-use router_encoder::{EmbedOptions, Encoder, Example, TuneParams, Window, tune};
+use router_encoder::{EmbedOptions, Encoder, Example, Sets, TuneParams, Window, tune};
 
 use crate::{largest_gap, tiny, tiny_folder};
 
@@ -64,8 +64,9 @@ fn a_tuned_encoder_tells_apart_what_it_could_not_and_is_read_as_it_was_written()
     let encoder = tiny();
     let all = texts(216);
     let (held, fitted) = all.split_at(54);
-    let sets = (examples(fitted), examples(held));
-    let tuned = tune(&encoder, (&sets.0, &sets.1), 3, &OPTIONS, &params(), &|_, _| {}).unwrap();
+    let (fitted, held_examples) = (examples(fitted), examples(held));
+    let sets = Sets { fitted: &fitted, held: &held_examples, n_classes: 3 };
+    let tuned = tune(&encoder, &sets, &OPTIONS, &params(), &|_, _| {}).unwrap();
     let first = &tuned.curve[0];
     let best = tuned.curve.iter().map(|epoch| epoch.held).fold(f64::INFINITY, f64::min);
     assert!(best < 0.7 * first.held, "{:?}", tuned.curve);
@@ -87,12 +88,12 @@ fn a_tuned_encoder_tells_apart_what_it_could_not_and_is_read_as_it_was_written()
 fn the_same_seed_tunes_the_same_on_any_number_of_threads() {
     let all = texts(60);
     let (held, fitted) = all.split_at(20);
-    let sets = (examples(fitted), examples(held));
+    let (fitted, held) = (examples(fitted), examples(held));
     let params = TuneParams { max_epochs: 2, ..params() };
     let run = |n: usize, params: &TuneParams| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
-        let sets = (sets.0.as_slice(), sets.1.as_slice());
-        pool.install(|| tune(&tiny(), sets, 3, &OPTIONS, params, &|_, _| {}).unwrap())
+        let sets = Sets { fitted: &fitted, held: &held, n_classes: 3 };
+        pool.install(|| tune(&tiny(), &sets, &OPTIONS, params, &|_, _| {}).unwrap())
     };
     let (one, three) = (run(1, &params), run(3, &params));
     assert_eq!((&one.heads, &one.curve), (&three.heads, &three.curve));
@@ -105,8 +106,8 @@ fn what_cannot_be_tuned_on_is_named() {
     let all = texts(4);
     let good = examples(&all);
     let error = |fitted: &[Example<'_>], n_classes: usize, params: &TuneParams| {
-        let sets = (fitted, good.as_slice());
-        tune(&tiny(), sets, n_classes, &OPTIONS, params, &|_, _| {}).unwrap_err().to_string()
+        let sets = Sets { fitted, held: &good, n_classes };
+        tune(&tiny(), &sets, &OPTIONS, params, &|_, _| {}).unwrap_err().to_string()
     };
     let params = params();
     let spoiled = |change: &dyn Fn(&mut Example<'_>)| {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use router_encoder::{Encoder, TuneParams, tune};
+use router_encoder::{Encoder, Sets, TuneParams, tune};
 
 use super::EncoderArgs;
 use super::fit::{Data, Embedded, write};
@@ -39,9 +39,9 @@ pub(super) fn run(
     };
     let examples =
         (data.examples(&fitted, is_fitted), data.examples(&stopping, |fold| fold == stop));
-    let n_labels = corpus.labels.len();
-    let sets = (examples.0.as_slice(), examples.1.as_slice());
-    let tuned = tune(encoder, sets, n_labels, &data.options, &params, &|_, _| {})?;
+    let n_classes = corpus.labels.len();
+    let sets = Sets { fitted: &examples.0, held: &examples.1, n_classes };
+    let tuned = tune(encoder, &sets, &data.options, &params, &|_, _| {})?;
     let folder = out.join("encoder");
     tuned.encoder.save(&folder)?;
     write(&folder.join("heads.json"), &tuned.heads, corpus)?;
