@@ -186,7 +186,7 @@ def main():
     parser.add_argument("--left-out", action="store_true", help=f"whole labels: {', '.join(LEFT_OUT)}")
     parser.add_argument("--seeds", type=int, help="mean over this many deals of the folds")
     parser.add_argument("--again", action="store_true", help="only print the reports that are in --out")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     of = LEFT_OUT if args.left_out else SETS
     unknown = set(args.sets) - set(of)
     if unknown:

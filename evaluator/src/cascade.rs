@@ -268,6 +268,7 @@ fn play(
                 prediction: &prediction,
                 eligible: &eligible,
                 lambda,
+                uncertainty_weight: router.manifest().objective.uncertainty_weight,
             };
             let asked = cascade.run(&offer, answer).into_iter();
             let asked: Vec<usize> = asked.filter_map(|arm| models[arm]).collect();

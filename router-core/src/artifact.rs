@@ -204,17 +204,18 @@ fn check_ranges(manifest: &Manifest) -> Result<(), ArtifactError> {
             return Err(ArtifactError::Range(name, "above 0 and finite", value));
         }
     }
-    let lambdas = manifest.tiers.values().chain([&objective.lambda]).copied();
-    let points = manifest.operating_points.iter().map(|point| point.lambda);
-    let weights =
-        [objective.latency_weight, manifest.speed_latency_weight, objective.uncertainty_weight];
-    for value in lambdas.chain(points).chain(weights) {
+    let tiers = manifest.tiers.values().map(|lambda| ("lambda of a tier", *lambda));
+    let points = manifest.operating_points.iter();
+    let weights = [
+        ("lambda", objective.lambda),
+        ("latency_weight", objective.latency_weight),
+        ("speed_latency_weight", manifest.speed_latency_weight),
+        ("uncertainty_weight", objective.uncertainty_weight),
+    ];
+    let points = points.map(|point| ("lambda of an operating point", point.lambda));
+    for (name, value) in tiers.chain(points).chain(weights) {
         if !(value >= 0.0 && value.is_finite()) {
-            return Err(ArtifactError::Range(
-                "lambda, latency or uncertainty weight",
-                "at least 0",
-                value,
-            ));
+            return Err(ArtifactError::Range(name, "at least 0 and finite", value));
         }
     }
     let n_arms = manifest.catalog.models().len();

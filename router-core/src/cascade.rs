@@ -69,7 +69,8 @@ pub struct Cascade {
     pub lambda: f64,
     /// `c_ref` of the router, dollars.
     pub reference_cost: f64,
-    /// Dollars that all calls of a request may cost together.
+    /// Dollars that all calls of a request are expected to cost together, at most; a call that is
+    /// dearer than expected may exceed it, and the cheapest model is always asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_cost: Option<f64>,
 }
@@ -102,6 +103,8 @@ pub struct Offer<'a> {
     pub eligible: &'a [bool],
     /// λ of the second call.
     pub lambda: f64,
+    /// κ of the objective: standard deviations that count against a model.
+    pub uncertainty_weight: f64,
 }
 
 /// What to do with an answer.
@@ -162,9 +165,11 @@ impl Cascade {
 
     /// The model to try first.
     pub fn first(&self, offer: &Offer<'_>) -> Option<usize> {
-        let utility =
-            |arm: usize| offer.prediction.score[arm] - self.first_ratio * self.price(offer, arm);
-        best(offer.prediction, offer.eligible, utility)
+        let utility = |arm: usize| offer.score(arm) - self.first_ratio * self.price(offer, arm);
+        let allowed = self.affordable(offer, offer.eligible.to_vec(), 0.0);
+        // Whatever is asked first may turn out dearer than expected, so the cheapest is never refused.
+        best(offer.prediction, &allowed, utility)
+            .or_else(|| best(offer.prediction, offer.eligible, |arm| -offer.cost(arm)))
     }
 
     /// What to do once `arm` has answered, having `paid` dollars so far.
@@ -179,11 +184,8 @@ impl Cascade {
         let mut others = offer.eligible.to_vec();
         others[arm] = false;
         let is_alone = !others.contains(&true);
-        for (other, may) in others.iter_mut().enumerate() {
-            let cost = prediction.cost[other].unwrap_or(0.0);
-            *may = *may && self.max_cost.is_none_or(|most| paid + cost <= most);
-        }
-        let utility = |other: usize| prediction.score[other] - self.price(offer, other);
+        let others = self.affordable(offer, others, paid);
+        let utility = |other: usize| offer.score(other) - self.price(offer, other);
         let next = best(prediction, &others, utility);
         let spec = offer.catalog.models().get(arm);
         let typical = spec.and_then(|spec| self.typical_length.get(&spec.id)).copied();
@@ -217,17 +219,36 @@ impl Cascade {
     pub fn run<'a>(&self, offer: &Offer<'_>, answer: impl Fn(usize) -> Answered<'a>) -> Vec<usize> {
         let Some(first) = self.first(offer) else { return Vec::new() };
         let answered = answer(first);
-        let verdict = self.judge(offer, first, &answered, answered.cost.unwrap_or(0.0));
+        let paid = answered.cost.unwrap_or_else(|| offer.cost(first));
+        let verdict = self.judge(offer, first, &answered, paid);
         std::iter::once(first).chain(verdict.escalate_to).collect()
     }
 
-    /// `λ · cost / c_ref`; an unknown cost counts as the highest known one.
+    /// Those of some arms that are expected to keep within the most that may be paid.
+    fn affordable(&self, offer: &Offer<'_>, mut arms: Vec<bool>, paid: f64) -> Vec<bool> {
+        for (arm, may) in arms.iter_mut().enumerate() {
+            *may = *may && self.max_cost.is_none_or(|most| paid + offer.cost(arm) <= most);
+        }
+        arms
+    }
+
+    /// `λ · cost / c_ref`.
     fn price(&self, offer: &Offer<'_>, arm: usize) -> f64 {
-        let costs = &offer.prediction.cost;
-        let dearest = || costs.iter().flatten().copied().fold(0.0, f64::max);
-        let cost = costs[arm].unwrap_or_else(dearest);
         let lambda = offer.lambda.min(1e12);
-        if lambda > 0.0 { lambda * cost / self.reference_cost } else { 0.0 }
+        if lambda > 0.0 { lambda * offer.cost(arm) / self.reference_cost } else { 0.0 }
+    }
+}
+
+impl Offer<'_> {
+    /// Expected dollars; an unknown cost counts as the highest known one.
+    fn cost(&self, arm: usize) -> f64 {
+        let costs = &self.prediction.cost;
+        costs[arm].unwrap_or_else(|| costs.iter().flatten().copied().fold(0.0, f64::max))
+    }
+
+    /// Expected quality, as the objective of the router ranks by it.
+    fn score(&self, arm: usize) -> f64 {
+        self.prediction.score[arm] - self.uncertainty_weight * self.prediction.sd_of(arm)
     }
 }
 

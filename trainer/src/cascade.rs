@@ -2,7 +2,9 @@
 //! worth asking again.
 //!
 //! Every request is predicted by the fold router that did not see it. For each fold the heads, the
-//! ratio and λ are chosen on the other folds; the cascade to serve is chosen on all.
+//! ratio and λ are chosen on the other folds; the cascade to serve is chosen on all. The predictions
+//! that a fold's cascade learns from are of routers that saw that fold: what is learned of answers is
+//! new to the judged rows, what is predicted of the others is not, by one part in as many folds.
 
 mod logistic;
 pub mod run;
@@ -46,6 +48,8 @@ pub struct Played {
     pub outcomes: Vec<Outcome>,
     /// Its fold.
     pub fold: i32,
+    /// Its group.
+    pub group: String,
 }
 
 impl Played {
@@ -70,11 +74,17 @@ impl Played {
     }
 
     /// Quality of what is kept and dollars of all that was asked.
-    fn play(&self, cascade: &Cascade, catalog: &Catalog, lambda: f64) -> (f64, f64) {
+    fn play(&self, cascade: &Cascade, (catalog, recipe): With<'_>, lambda: f64) -> (f64, f64) {
         let eligible = vec![true; self.outcomes.len()];
         let answer = |arm| self.answered(arm);
         let prediction = &self.prediction;
-        let offer = Offer { catalog, prediction, eligible: &eligible, lambda };
+        let offer = Offer {
+            catalog,
+            prediction,
+            eligible: &eligible,
+            lambda,
+            uncertainty_weight: recipe.uncertainty_weight,
+        };
         let asked = cascade.run(&offer, answer);
         let cost = asked.iter().map(|arm| self.cost(*arm)).sum();
         (asked.last().map_or(0.0, |arm| self.quality(*arm)), cost)
@@ -90,9 +100,14 @@ pub struct Recipe {
     pub reference_cost: f64,
     /// The reference model.
     pub reference: usize,
-    /// Dollars that all calls of a request may cost together.
+    /// Dollars that all calls of a request are expected to cost together, at most.
     pub max_cost: Option<f64>,
+    /// κ of the router's objective.
+    pub uncertainty_weight: f64,
 }
+
+/// What a cascade is played with.
+type With<'a> = (&'a Catalog, Recipe);
 
 /// A point of the curve: λ, retention and cost ratio.
 pub type Point = (f64, f64, f64);
@@ -120,13 +135,17 @@ pub fn fit(rows: &[&Played], catalog: &Catalog, recipe: Recipe) -> (Cascade, Poi
         .map(|(first_ratio, margin)| {
             let (first_ratio, margin) = (*first_ratio, *margin);
             let cascade = Cascade { first_ratio, margin, ..cascade.clone() };
-            area(&curve(rows, &cascade, (catalog, recipe.reference), &coarse))
+            area(&curve(rows, &cascade, (catalog, recipe), &coarse))
         })
         .collect();
     // Ties to the first, which never asks again.
     let best = (0..tried.len()).fold(0, |best, at| if areas[at] > areas[best] { at } else { best });
     (cascade.first_ratio, cascade.margin) = tried[best];
-    let curve = curve(rows, &cascade, (catalog, recipe.reference), &sweep());
+    let lambdas = match recipe.target {
+        Target::Lambda(lambda) => vec![lambda],
+        Target::Retention(_) | Target::CostRatio(_) => sweep(),
+    };
+    let curve = curve(rows, &cascade, (catalog, recipe), &lambdas);
     let (point, reached) = choose(&curve, recipe.target);
     cascade.lambda = point.0;
     (cascade, point, reached)
@@ -225,14 +244,15 @@ fn typical_lengths(rows: &[&Played], catalog: &Catalog) -> BTreeMap<ModelId, f64
 pub fn curve(
     rows: &[&Played],
     cascade: &Cascade,
-    (catalog, reference): (&Catalog, usize),
+    (catalog, recipe): With<'_>,
     lambdas: &[f64],
 ) -> Vec<Point> {
+    let reference = recipe.reference;
     let quality = mean(rows.iter().map(|row| row.quality(reference))).max(f64::MIN_POSITIVE);
     let cost = mean(rows.iter().map(|row| row.cost(reference))).max(f64::MIN_POSITIVE);
     let at = |lambda: &f64| {
         let played: Vec<(f64, f64)> =
-            rows.iter().map(|row| row.play(cascade, catalog, *lambda)).collect();
+            rows.iter().map(|row| row.play(cascade, (catalog, recipe), *lambda)).collect();
         let (q, c) = (mean(played.iter().map(|p| p.0)), mean(played.iter().map(|p| p.1)));
         (*lambda, q / quality, c / cost)
     };

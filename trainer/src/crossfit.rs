@@ -41,6 +41,24 @@ pub fn n_fits(n_folds: usize, is_nested: bool) -> usize {
     pairs + n_folds + 1
 }
 
+/// The fewest judged requests that are left to fit on when one fold, or two where fits are nested,
+/// are held out, with these folds: groups that reach into them are left out too.
+pub fn fewest_rows(problem: &Problem, is_nested: bool) -> (usize, Vec<i32>) {
+    let folds = problem.folds();
+    let pairs = folds.iter().enumerate().flat_map(|(i, a)| {
+        let others = if is_nested { &folds[i + 1..] } else { &folds[..0] };
+        std::iter::once(vec![*a]).chain(others.iter().map(move |b| vec![*a, *b]))
+    });
+    let n_left = |held: &Vec<i32>| {
+        let is_left = |row: &usize| {
+            held.iter().all(|fold| !problem.touches(*row, *fold))
+                && (0..problem.n_models()).any(|m| problem.cell(*row, m).quality.is_some())
+        };
+        (0..problem.n_requests()).filter(is_left).count()
+    };
+    pairs.map(|held| (n_left(&held), held)).min().unwrap_or_default()
+}
+
 /// Fits the final router and, if `nested` says how the rows were cut, one per fold.
 ///
 /// `done` is called after each fit.
@@ -72,7 +90,10 @@ pub fn cross_fit(
                 let seen = without(&[a, b]);
                 let heads = fit_rows(&seen);
                 for (test, validation) in [(a, b), (b, a)] {
-                    let held = HeldOut::new(problem, &heads, of(validation));
+                    let mut rows = of(validation);
+                    // Nothing is chosen on the group of a test row either.
+                    rows.retain(|row| !problem.touches(*row, test));
+                    let held = HeldOut::new(problem, &heads, rows);
                     inner.insert((test, validation), held);
                 }
             }

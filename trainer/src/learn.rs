@@ -204,7 +204,11 @@ fn estimates(
         return rows.iter().flat_map(|_| means.iter().copied()).collect();
     }
     let held = [0, 1].map(|of| {
-        let seen = &halves[1 - of];
+        let mut seen = halves[1 - of].clone();
+        // q̂ has not seen the group of a row either.
+        let others: Vec<i32> = folds.iter().copied().skip(of).step_by(2).collect();
+        seen.retain(|row| others.iter().all(|fold| !problem.touches(*row, *fold)));
+        let seen = &seen;
         let heads = fit_taught(problem, seen, &drawn_only(problem, seen, false), vectorizer, ridge);
         (HeldOut::new(problem, &heads, halves[of].clone()), heads.layout)
     });

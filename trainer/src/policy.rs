@@ -8,12 +8,34 @@ use crate::problem::{Ends, Problem};
 /// A policy by name, with defaults, or in full: a table of [`PolicySpec`], such as
 /// `kind = "weighted"` with `weights`, `sources` and `refresh` of each factor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, try_from = "Written")]
 pub enum PolicyChoice {
     /// By name.
     Name(PolicyName),
     /// In full.
     Spec(Box<PolicySpec>),
+}
+
+/// As an experiment file has it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Name(String),
+    Table(toml::Table),
+}
+
+impl TryFrom<Written> for PolicyChoice {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        match written {
+            Written::Name(name) => name.parse().map_err(|e: PolicyChoiceError| e.to_string()),
+            Written::Table(table) => match table.try_into() {
+                Ok(spec) => Ok(Self::Spec(Box::new(spec))),
+                Err(error) => Err(format!("policy: {error}")),
+            },
+        }
+    }
 }
 
 /// A policy that needs no more than the cheapest and the reference model.
@@ -112,7 +134,15 @@ impl PolicyChoice {
     /// divide evenly: mixed into a policy without exploration of its own, else a floor.
     pub fn spec(&self, problem: &Problem, ends: Ends, exploration: f64) -> PolicySpec {
         let base = match self {
-            Self::Spec(spec) => (**spec).clone(),
+            Self::Spec(spec) => match (**spec).clone() {
+                PolicySpec::SquareCb { gamma, floor } => {
+                    return PolicySpec::SquareCb { gamma, floor: floor.max(exploration) };
+                }
+                PolicySpec::Thompson { scale, floor } => {
+                    return PolicySpec::Thompson { scale, floor: floor.max(exploration) };
+                }
+                other => other,
+            },
             Self::Name(name) => {
                 let [cheap, strong] =
                     [ends.cheap, ends.reference].map(|at| problem.models[at].clone());
@@ -130,8 +160,7 @@ impl PolicyChoice {
                 }
             }
         };
-        let has_own = matches!(base, PolicySpec::SquareCb { .. } | PolicySpec::Thompson { .. });
-        if exploration > 0.0 && !has_own {
+        if exploration > 0.0 {
             let base = Box::new(base);
             return PolicySpec::EpsilonGreedy { epsilon: exploration, base };
         }
@@ -210,7 +239,27 @@ mod tests {
         let error = other.check(&problem()).unwrap_err().to_string();
         assert!(error.contains("medium") && error.contains("not in the catalog"), "{error}");
         assert!(read("kind = \"magic\"\n").is_err());
+        let refused = |text: &str| {
+            let error = crate::config::Overrides::from_toml(text).unwrap_err().to_string();
+            assert!(
+                error.contains("squarecb, thompson") || error.contains("`weighted`"),
+                "{error}"
+            );
+        };
+        refused("policy = \"squarcb\"");
+        refused("[policy]\nkind = \"magic\"");
+        let floors = |text: &str| {
+            let choice = crate::config::Overrides::from_toml(text).unwrap().policy.unwrap();
+            choice.spec(&problem(), Ends::default(), 0.1)
+        };
+        assert_eq!(
+            floors("[policy]\nkind = \"squarecb\"\ngamma = 9.0\nfloor = 0.0\n"),
+            PolicySpec::SquareCb { gamma: 9.0, floor: 0.1 }
+        );
         let error = "magic".parse::<PolicyChoice>().unwrap_err().to_string();
-        assert!(error.contains("cost_aware, uniform") && error.ends_with("got \"magic\""));
+        assert!(
+            error.contains("cost_aware, squarecb, thompson, uniform")
+                && error.ends_with("got \"magic\"")
+        );
     }
 }

@@ -13,7 +13,7 @@ use crate::bag::curve::{self, Curve};
 use crate::build::{Built, Recipe};
 use crate::config::{Assume, Config};
 use crate::costs::mix::CostMix;
-use crate::crossfit::{CrossFitted, Cut, cross_fit, n_fits};
+use crate::crossfit::{CrossFitted, Cut, cross_fit, fewest_rows, n_fits};
 use crate::partial::{self, Partial};
 use crate::problem::Problem;
 use crate::propensity::{fit_choices, is_choices};
@@ -21,6 +21,9 @@ use crate::stack::Stack;
 
 /// More folds take as many fits as half their square.
 const MAX_FOLDS: usize = 20;
+
+/// Judged requests without which a fit says nothing.
+const MIN_ROWS: usize = 5;
 
 /// The bytes of the fitted routers, and what to say of them.
 #[derive(Debug)]
@@ -162,6 +165,12 @@ pub fn fit(opened: Opened, config: &Config, progress: Progress<'_>) -> Result<Fi
              deals whole labels into five"
         );
     }
+    let (n_left, held) = fewest_rows(&problem, nested.is_some());
+    ensure!(
+        n_left >= MIN_ROWS,
+        "at least {MIN_ROWS} judged requests are needed outside folds {held:?} and their groups, \
+         got {n_left}"
+    );
     let total = n_fits(n_folds, nested.is_some());
     let done = std::cell::Cell::new(0);
     let tick = || {

@@ -34,7 +34,13 @@ fn prediction() -> Prediction {
 /// Calls with an offer of some models.
 fn offered<T>(eligible: &[bool], lambda: f64, f: impl FnOnce(&Offer<'_>) -> T) -> T {
     let catalog = manifest(&["large", "small"]).catalog;
-    f(&Offer { catalog: &catalog, prediction: &prediction(), eligible, lambda })
+    f(&Offer {
+        catalog: &catalog,
+        prediction: &prediction(),
+        eligible,
+        lambda,
+        uncertainty_weight: 0.0,
+    })
 }
 
 fn judge(cascade: &Cascade, answered: &Answered<'_>, lambda: f64) -> Verdict {

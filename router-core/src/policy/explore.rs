@@ -27,7 +27,7 @@ fn floored(context: &Context<'_>, pmf: &[f64], floor: f64) -> ActionDistribution
 /// Foster and Rakhlin (2020), *Beyond UCB*.
 #[derive(Clone, Copy, Debug)]
 pub struct SquareCb {
-    /// γ ≥ 0; the larger, the greedier. Grows with the root of the number of judged requests.
+    /// γ ≥ 0; the larger, the greedier. The trainer sets `10·√n` after `n` judged requests.
     pub gamma: f64,
     /// Share of probability that all eligible arms divide at least, in `[0, 1]`.
     pub floor: f64,

@@ -194,7 +194,8 @@ impl PolicySpec {
             | Self::Keywords { .. }
             | Self::Weighted { .. }
             | Self::CostAware => true,
-            Self::Uniform | Self::SquareCb { .. } | Self::Thompson { .. } => false,
+            Self::Uniform | Self::SquareCb { .. } => false,
+            Self::Thompson { scale, floor } => *scale <= 0.0 && *floor <= 0.0,
             Self::EpsilonGreedy { epsilon, base } => *epsilon <= 0.0 && base.is_deterministic(),
         }
     }

@@ -1,6 +1,6 @@
 //! From a run folder and its outcome table to `cascade.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -20,7 +20,7 @@ const MIN_REQUESTS: usize = 100;
 pub struct Ask {
     /// The point to choose.
     pub target: Target,
-    /// Dollars that all calls of a request may cost together.
+    /// Dollars that all calls of a request are expected to cost together, at most.
     pub max_cost: Option<f64>,
 }
 
@@ -47,7 +47,18 @@ pub fn run(folder: &Path, logs: &[PathBuf], ask: Ask) -> Result<Fitted> {
     }
     let router = read(&folder.join("router.safetensors"))?;
     let folds = fold_routers(&folder.join("folds"))?;
-    let Dataset::Table(table) = datasets::open(logs)?.data else {
+    let opened = datasets::open(logs)?;
+    let fitted = &router.manifest().provenance.data;
+    let is_other = |s: &&datasets::Source| !fitted.iter().any(|data| data.sha256 == s.sha256);
+    // Whoever judges the cascade knows what the router saw, and must not take that for new.
+    if let Some(other) = opened.sources.iter().find(is_other) {
+        bail!(
+            "a cascade is fitted on the data of its run, but {} (SHA-256 {}) is none of them",
+            other.name,
+            other.sha256
+        );
+    }
+    let Dataset::Table(table) = opened.data else {
         bail!("a cascade is fitted on an outcome table, where every model answered, got a log");
     };
     let rows = play(&table, &router, &folds)?;
@@ -64,12 +75,18 @@ pub fn run(folder: &Path, logs: &[PathBuf], ask: Ask) -> Result<Fitted> {
         reference_cost: manifest.objective.reference_cost,
         reference: reference.context("the reference of the router is not in its catalog")?,
         max_cost: ask.max_cost,
+        uncertainty_weight: manifest.objective.uncertainty_weight,
     };
     let everything: Vec<&Played> = rows.iter().collect();
     let (all, point, reached) = fit(&everything, router.catalog(), recipe);
     let of = |fold: &Router| {
         let cross_fit = fold.manifest().provenance.cross_fit?;
-        let seen: Vec<&Played> = rows.iter().filter(|row| row.fold != cross_fit.held_out).collect();
+        let is_held = |row: &&Played| row.fold == cross_fit.held_out;
+        let held: HashSet<&str> = rows.iter().filter(is_held).map(|row| &*row.group).collect();
+        let is_seen = |row: &&Played| !held.contains(&*row.group);
+        let seen: Vec<&Played> = rows.iter().filter(is_seen).collect();
+        let reference_cost = fold.manifest().objective.reference_cost;
+        let recipe = Recipe { reference_cost, ..recipe };
         let (cascade, _, _) = fit(&seen, router.catalog(), recipe);
         Some(FoldCascade { cross_fit, cascade })
     };
@@ -144,7 +161,7 @@ fn play(
         let outcomes = outcomes?;
         let fold = fold_of(request, cut)?;
         let prediction = folds.get(&fold)?.predict(&request.view(), scratch);
-        Some(Played { prediction, outcomes, fold })
+        Some(Played { prediction, outcomes, fold, group: request.group.clone() })
     };
     let rows: Vec<Option<Played>> =
         table.requests.par_iter().enumerate().map_init(Scratch::default, one).collect();

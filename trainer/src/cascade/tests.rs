@@ -24,13 +24,18 @@ fn rows(n: i32) -> Vec<Played> {
         };
         let own = if is_right { 0.0005 } else { 0.0015 };
         let outcomes = vec![outcome(rng.random_bool(0.9), 0.01), outcome(is_right, own)];
-        Played { prediction, outcomes, fold: i % 5 }
+        Played { prediction, outcomes, fold: i % 5, group: i.to_string() }
     };
     (0..n).map(&mut row).collect()
 }
 
-const RECIPE: Recipe =
-    Recipe { target: Target::Retention(0.95), reference_cost: 0.01, reference: 0, max_cost: None };
+const RECIPE: Recipe = Recipe {
+    target: Target::Retention(0.95),
+    reference_cost: 0.01,
+    reference: 0,
+    max_cost: None,
+    uncertainty_weight: 0.0,
+};
 
 #[test]
 fn answers_that_tell_on_themselves_are_found_and_asked_again() {

@@ -1,6 +1,7 @@
 //! The weights of a router with new arms, each a weighted sum of the known ones.
 
 use router_core::Calibration;
+use router_core::features::N_SURFACE;
 use router_core::predictor::neighbors::NeighborParts;
 use router_core::predictor::{BagParts, Constant, CostHead, LinearParts};
 
@@ -88,7 +89,9 @@ pub fn constant(means: &Constant, arms: &[Arm]) -> Constant {
     let sum = |weights: &[f64], of: &dyn Fn(usize) -> f64| -> f64 {
         weights.iter().enumerate().map(|(arm, weight)| weight * of(arm)).sum()
     };
-    let quality = |new: &NewArm| new.score_intercept + sum(&new.score, &|arm| means.quality[arm]);
+    let quality = |new: &NewArm| {
+        (new.score_intercept + sum(&new.score, &|arm| means.quality[arm])).clamp(0.0, 1.0)
+    };
     let log = |arm: usize| means.cost[arm].map_or(0.0, |cost| cost.max(f64::MIN_POSITIVE).ln());
     let cost = |new: &NewArm| {
         new.cost.as_ref().map(|(weights, intercept)| (intercept + sum(weights, &log)).exp())
@@ -149,11 +152,10 @@ fn with_intercepts(mut bias: Vec<f32>, arms: &[Arm], of: impl Fn(&NewArm) -> f64
 fn costs(known: &[Option<CostHead>], arms: &[Arm]) -> Vec<Option<CostHead>> {
     each(known, arms, |new| {
         let (weights, intercept) = new.cost.as_ref()?;
-        let mut head = CostHead { bias: *intercept, weights: Vec::new() };
+        let mut head = CostHead { bias: *intercept, weights: vec![0.0; N_SURFACE] };
         for (weight, known) in weights.iter().zip(known) {
             let Some(known) = known else { continue };
             head.bias += weight * known.bias;
-            head.weights.resize(known.weights.len(), 0.0);
             head.weights.iter_mut().zip(&known.weights).for_each(|(sum, w)| *sum += weight * w);
         }
         Some(head)

@@ -123,12 +123,16 @@ impl Peers {
     }
 }
 
+/// Peers that are alike say little of a stranger: the least spread that is taken for theirs.
+const MIN_LEVEL_SD: f64 = 0.1;
+
 /// The spread of the mean scores of the peers.
 fn level_sd(known: &[Vec<f64>]) -> f64 {
     let m = known.first().map_or(0, Vec::len);
     let levels: Vec<f64> = (0..m).map(|j| mean(known.iter().map(|known| known[j]))).collect();
     let center = mean(levels.iter().copied());
-    mean(levels.iter().map(|level| (level - center).powi(2))).sqrt()
+    let squares: f64 = levels.iter().map(|level| (level - center).powi(2)).sum();
+    (squares / (m as f64 - 1.0).max(1.0)).sqrt().max(MIN_LEVEL_SD)
 }
 
 fn dollars(row: &Labelled) -> Option<f64> {

@@ -1,9 +1,10 @@
 //! From a run folder and logs to a run folder whose routers know more models.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use datasets::{fold_of, open_choices};
+use datasets::{Dataset, fold_of, open_choices};
 use router_core::{DataSource, RequestRow, Router};
 
 use super::{Enlarged, Labels, Report, enlarge};
@@ -24,7 +25,8 @@ pub struct PlacedRun {
 ///
 /// # Errors
 ///
-/// If a file cannot be read, the weight is out of range, nothing is new, or too little is known of a new model.
+/// If a file cannot be read, the weight is out of range, nothing is new, or too little is known of
+/// a new model, also in a fold router.
 pub fn place(run: &Path, logs: &[PathBuf], uncertainty_weight: Option<f64>) -> Result<PlacedRun> {
     if let Some(weight) = uncertainty_weight {
         ensure!(
@@ -47,11 +49,17 @@ pub fn place(run: &Path, logs: &[PathBuf], uncertainty_weight: Option<f64>) -> R
         let router =
             Router::from_bytes(&bytes).with_context(|| format!("in {}", path.display()))?;
         let cut = router.manifest().provenance.cross_fit;
-        let is_unseen = |request: &RequestRow| {
-            cut.is_none_or(|cut| fold_of(request, cut.into()) != Some(cut.held_out))
+        let is_judged = |request: &RequestRow| {
+            cut.is_some_and(|cut| fold_of(request, cut.into()) == Some(cut.held_out))
         };
-        let enlarged = enlarge(&bytes, &labels, &is_unseen)
-            .with_context(|| format!("cannot place models in {}", path.display()))?;
+        let judged: HashSet<&str> = requests(&opened.data)
+            .filter(|request| is_judged(request))
+            .map(|request| request.group.as_str())
+            .collect();
+        let is_unseen = |request: &RequestRow| !judged.contains(request.group.as_str());
+        let enlarged = enlarge(&bytes, &labels, &is_unseen).with_context(|| {
+            format!("cannot place models in {}, which must not see its fold", path.display())
+        })?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         folds.push((name, enlarged.bytes));
     }
@@ -109,6 +117,13 @@ pub fn summary(reports: &[Report]) -> String {
         )
     };
     reports.iter().map(line).collect::<Vec<String>>().join("\n")
+}
+
+fn requests(data: &Dataset) -> Box<dyn Iterator<Item = &RequestRow> + '_> {
+    match data {
+        Dataset::Table(table) => Box::new(table.requests.iter()),
+        Dataset::Log(log) => Box::new(log.iter().map(|row| &row.request)),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
