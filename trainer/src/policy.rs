@@ -64,7 +64,7 @@ pub enum PolicyName {
 /// asked for: `spec/statistics.md`, section 8.
 const FLOOR: f64 = 0.05;
 
-/// `γ = 10·√n` after `n` judged requests: VowpalWabbit's schedule.
+/// `γ = 10·√n` after `n` judged requests: the schedule of Vowpal Wabbit.
 fn gamma(problem: &Problem) -> f64 {
     let is_judged = |row: &usize| {
         (0..problem.n_models()).any(|model| problem.cell(*row, model).quality.is_some())
@@ -134,15 +134,16 @@ impl PolicyChoice {
     /// divide evenly: mixed into a policy without exploration of its own, else a floor.
     pub fn spec(&self, problem: &Problem, ends: Ends, exploration: f64) -> PolicySpec {
         let base = match self {
-            Self::Spec(spec) => match (**spec).clone() {
-                PolicySpec::SquareCb { gamma, floor } => {
-                    return PolicySpec::SquareCb { gamma, floor: floor.max(exploration) };
+            Self::Spec(spec) => {
+                let mut spec = (**spec).clone();
+                if let PolicySpec::SquareCb { floor, .. } | PolicySpec::Thompson { floor, .. } =
+                    &mut spec
+                {
+                    *floor = floor.max(exploration);
+                    return spec;
                 }
-                PolicySpec::Thompson { scale, floor } => {
-                    return PolicySpec::Thompson { scale, floor: floor.max(exploration) };
-                }
-                other => other,
-            },
+                spec
+            }
             Self::Name(name) => {
                 let [cheap, strong] =
                     [ends.cheap, ends.reference].map(|at| problem.models[at].clone());
