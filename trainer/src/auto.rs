@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::costs::mix::{self, CostMix};
 use crate::heads::Heads;
+use crate::metrics::clustered_error;
 use crate::operating::{self, Held, Reference};
 use crate::problem::Problem;
 use crate::stack::{HeldOut, Sources, Stack};
@@ -42,7 +43,7 @@ pub struct Candidate {
     pub utility: f64,
     /// Utility of the best candidate less its own.
     pub loss: f64,
-    /// Standard error of the loss, over rows.
+    /// Standard error of the loss, over groups of rows.
     pub standard_error: f64,
     /// Whether it was taken.
     pub chosen: bool,
@@ -99,10 +100,13 @@ pub fn choose(
     }
     let mut stacks = Vec::new();
     let mut utilities = Vec::new();
+    let mut groups = Vec::new();
     for at in &compared {
         let stack = Stack::choose(problem, held, heads.layout, CANDIDATES[*at].1);
         let rows = held_rows(heads, held, &stack, mixes);
-        utilities.push(utilities_of(problem, &rows, reference));
+        let (values, of) = utilities_of(problem, &rows, reference).into_iter().unzip();
+        utilities.push(values);
+        groups = of;
         stacks.push(stack);
     }
     let among = |at: &usize| choice != Choice::Only(STACK) || *at >= STACK;
@@ -110,30 +114,28 @@ pub fn choose(
     let chosen = match choice {
         Choice::Only(at) if at != STACK => compared.iter().position(|other| *other == at),
         Choice::Only(_) | Choice::Auto => {
-            simplest(&lines(&compared[stacks_from..], &utilities[stacks_from..]))
+            simplest(&lines(&compared[stacks_from..], &utilities[stacks_from..], &groups))
                 .map(|at| stacks_from + at)
         }
     };
-    let mut table = lines(&compared, &utilities);
+    let mut table = lines(&compared, &utilities, &groups);
     let chosen = chosen.unwrap_or(stacks_from);
     table[chosen].chosen = true;
     let table = if wants_table || choice == Choice::Auto { table } else { Vec::new() };
     (stacks.swap_remove(chosen), table)
 }
 
-/// The table of some candidates, given the utility of each row; none is chosen yet.
-fn lines(compared: &[usize], utilities: &[Vec<f64>]) -> Vec<Candidate> {
+/// The table of some candidates, given the utility of each row and its group; none is chosen yet.
+fn lines(compared: &[usize], utilities: &[Vec<f64>], groups: &[u32]) -> Vec<Candidate> {
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
     let means: Vec<f64> = utilities.iter().map(|values| mean(values)).collect();
     let best = (0..means.len()).fold(0, |best, at| if means[at] > means[best] { at } else { best });
     let line = |(at, candidate): (usize, &usize)| {
         let losses: Vec<f64> =
             utilities[best].iter().zip(&utilities[at]).map(|(best, own)| best - own).collect();
-        let (loss, n) = (mean(&losses), losses.len().max(1) as f64);
-        let squares = losses.iter().map(|l| (l - loss) * (l - loss)).sum::<f64>();
-        let standard_error = (squares / f64::max(n - 1.0, 1.0) / n).sqrt();
+        let standard_error = clustered_error(&losses, groups);
         let name = CANDIDATES[*candidate].0;
-        Candidate { name, utility: means[at], loss, standard_error, chosen: false }
+        Candidate { name, utility: means[at], loss: mean(&losses), standard_error, chosen: false }
     };
     compared.iter().enumerate().map(line).collect()
 }
@@ -160,14 +162,15 @@ pub fn held_rows(
         .collect()
 }
 
-/// The utility of each row, averaged over λ: on a table the realised one of rows that every model
+/// The utility of each row and its group, averaged over λ: on a table the realised one of rows that every model
 /// answered, on a log the doubly robust estimate.
-fn utilities_of(problem: &Problem, held: &[Held], reference: Reference) -> Vec<f64> {
+fn utilities_of(problem: &Problem, held: &[Held], reference: Reference) -> Vec<(f64, u32)> {
     held.iter()
         .filter_map(|held| {
             let of = |lambda| operating::row_utility(problem, held, lambda, reference);
             let known: Option<Vec<f64>> = LAMBDAS.into_iter().map(of).collect();
-            known.map(|known| known.iter().sum::<f64>() / LAMBDAS.len() as f64)
+            let mean = known?.iter().sum::<f64>() / LAMBDAS.len() as f64;
+            Some((mean, problem.group[held.row]))
         })
         .collect()
 }
@@ -208,11 +211,14 @@ mod tests {
 
     #[test]
     fn a_standard_error_is_that_of_paired_differences() {
-        let table = lines(&[0, STACK], &[vec![0.4, 0.5, 0.7], vec![0.5, 0.7, 0.7]]);
+        let table = lines(&[0, STACK], &[vec![0.4, 0.5, 0.7], vec![0.5, 0.7, 0.7]], &[0, 1, 2]);
         // Losses of 0.1, 0.2 and 0: mean 0.1, variance 0.01.
         assert!((table[0].loss - 0.1).abs() < 1e-12 && table[1].loss.abs() < 1e-12);
         assert!((table[0].standard_error - (0.01f64 / 3.0).sqrt()).abs() < 1e-12);
         assert_eq!(table[1].name, "stack");
+        // The first two of one group: sums of 0.1 and -0.1 around the mean.
+        let table = lines(&[0, STACK], &[vec![0.4, 0.5, 0.7], vec![0.5, 0.7, 0.7]], &[0, 0, 1]);
+        assert!((table[0].standard_error - (0.02f64 * 2.0).sqrt() / 3.0).abs() < 1e-12);
     }
 
     #[test]

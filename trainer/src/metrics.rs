@@ -93,6 +93,24 @@ fn uplift_correlation(problem: &Problem, held: &[Held], reference: Reference) ->
     correlation.is_finite().then_some(correlation)
 }
 
+/// The standard error of the mean of some values, whose sums over a group are independent; that of
+/// independent values where each has a group of its own.
+///
+/// # Shapes
+///
+/// `values` and `groups`: `[n]`
+pub fn clustered_error(values: &[f64], groups: &[u32]) -> f64 {
+    let n = values.len().max(1) as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let mut sums: BTreeMap<u32, f64> = BTreeMap::new();
+    for (value, group) in values.iter().zip(groups) {
+        *sums.entry(*group).or_default() += value - mean;
+    }
+    let g = sums.len() as f64;
+    let squares: f64 = sums.values().map(|sum| sum * sum).sum();
+    (squares * g / (g - 1.0).max(1.0)).sqrt() / n
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -53,6 +53,8 @@ pub struct Problem {
     pub task: Vec<Option<usize>>,
     /// `[n]`: fold of each request.
     pub fold: Vec<i32>,
+    /// `[n]`: number of the group of each request.
+    pub group: Vec<u32>,
     /// The other folds that requests of the same group are in, where folds are labels.
     pub kin: BTreeMap<usize, Vec<i32>>,
     /// `[n]` if the data are a log, else empty.
@@ -228,6 +230,7 @@ impl Problem {
                 })
                 .collect(),
             kin: kin(requests, &fold),
+            group: groups(requests),
             fold,
             tasks,
             task,
@@ -245,6 +248,16 @@ impl From<&router_core::Outcome> for Cell {
             latency_ms: outcome.latency_ms,
         }
     }
+}
+
+/// Groups, numbered as they first occur.
+fn groups(requests: &[&RequestRow]) -> Vec<u32> {
+    let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
+    let number = |request: &&RequestRow| {
+        let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+        *numbers.entry(request.group.as_str()).or_insert(next)
+    };
+    requests.iter().map(number).collect()
 }
 
 /// The other folds that requests of the same group are in.

@@ -9,6 +9,7 @@ use router_core::predictor::CostHead;
 use serde::Serialize;
 
 use crate::heads::mean;
+use crate::metrics::clustered_error;
 use crate::nonnegative::Moments;
 use crate::problem::Problem;
 use crate::stack::HeldOut;
@@ -39,6 +40,8 @@ struct Known {
     surface: f64,
     /// `b`.
     bag: f64,
+    /// Of the request.
+    group: u32,
 }
 
 impl CostMix {
@@ -87,7 +90,8 @@ fn known(problem: &Problem, held: &[HeldOut], model: usize) -> Vec<Known> {
             let cost = problem.cell(*row, model).cost?;
             let surface = linear(head, &held.surface[at]);
             let dollars = (head.bias + surface).clamp(-60.0, 20.0).exp();
-            Some(Known { cost, head: dollars, surface, bag: bag.log_cost(at, model) })
+            let group = problem.group[*row];
+            Some(Known { cost, head: dollars, surface, bag: bag.log_cost(at, model), group })
         });
         known.collect()
     };
@@ -115,8 +119,9 @@ fn choose_one(rows: &[Known]) -> Option<CostMix> {
         deviance(row.cost, row.head) - deviance(row.cost, mix.dollars(row.surface, row.bag))
     };
     let gained = average(&gain);
-    let squares = average(&|row| (gain(row) - gained).powi(2));
-    let error = (squares / (rows.len() as f64 - 1.0)).sqrt();
+    let gains: Vec<f64> = rows.iter().map(gain).collect();
+    let groups: Vec<u32> = rows.iter().map(|row| row.group).collect();
+    let error = clustered_error(&gains, &groups);
     let explained = gained / average(&|row| deviance(row.cost, row.head)).max(f64::MIN_POSITIVE);
     let is_better = mix.bag > 0.0 && bias.is_finite() && gained > error;
     is_better.then_some(CostMix { explained, ..mix })
@@ -136,7 +141,8 @@ mod tests {
         let of = |i: usize| {
             let hidden = ((i * 7) % 11) as f64 / 5.0 - 1.0;
             let noise = if i.is_multiple_of(2) { 0.5 } else { 2.0 };
-            Known { cost: hidden.exp() * noise, head: 1.7, surface: 0.0, bag: says(i) }
+            let group = u32::try_from(i).unwrap();
+            Known { cost: hidden.exp() * noise, head: 1.7, surface: 0.0, bag: says(i), group }
         };
         (0..n).map(of).collect()
     }
