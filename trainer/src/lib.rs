@@ -5,6 +5,7 @@
 //! [`design`]; [`stack`] chooses penalties and
 //! weights on held-out predictions, apart for each group of [`components`]; [`operating`]
 //! chooses λ; [`build`] puts the router together; [`run`] writes the folder.
+//! [`parts`] adds what is not linear, where it is asked for: the [`bag`] and [`neighbors`].
 //! [`simulate`] replays a table to policies that go on learning.
 
 pub mod auto;
