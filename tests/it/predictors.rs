@@ -4,7 +4,6 @@ use datasets::synthetic::{World, WorldParams};
 use datasets::{Dataset, Opened, Source};
 use rand_pcg::Pcg64;
 use rand_pcg::rand_core::SeedableRng;
-use router_core::explain::Factor;
 use router_core::{Ask, RequestView, Router, Scratch, Tier};
 use trainer::bag::BagParams;
 use trainer::config::{Config, Overrides};
@@ -108,25 +107,25 @@ fn with_parts(predictor: &str, parts: &[Extra]) -> (Fitted, Config) {
     (run::fit(opened, &config, &|_, _| {}).unwrap(), config)
 }
 
-#[test]
-fn parts_that_are_not_linear_compete_and_are_served() {
-    let (fitted, config) = with_parts("stack+bag+neighbors", &[Extra::Bag, Extra::Neighbors]);
-    let names: Vec<&str> = fitted.metrics.candidates.iter().map(|line| line.name).collect();
-    assert_eq!(names.len(), trainer::auto::CANDIDATES.len());
-    assert_eq!(taken(&fitted.metrics), ["stack+bag+neighbors"]);
-    let stack = &fitted.metrics.stack;
-    assert!(stack.uses_bag() && stack.uses_neighbors(), "{stack:?}");
+/// Whether a part of the score of a router says anything.
+fn says(fitted: &Fitted, part: &str) -> bool {
     let router = Router::from_bytes(&fitted.all).unwrap();
     let view = RequestView::from_text("Prove that the sum of two even numbers is even.");
-    let mut scratch = Scratch::default();
-    let ask = Ask::tier(Tier::Balanced);
+    let (mut scratch, ask) = (Scratch::default(), Ask::tier(Tier::Balanced));
     let decision = router.decide(&view, &ask, &mut scratch, &mut Pcg64::new(0, 0)).unwrap();
     let why = router.explain(&view, &decision, &mut scratch);
-    let factors: Vec<_> = why.candidates.iter().flat_map(|one| &one.factors).collect();
-    for name in ["network", "neighbors"] {
-        let says = |factor: &&&Factor| factor.factor == name && factor.value.abs() > 1e-9;
-        assert!(factors.iter().any(|factor| says(&factor)), "{name} says nothing: {factors:?}");
-    }
+    let mut factors = why.candidates.iter().flat_map(|one| &one.factors);
+    factors.any(|factor| factor.factor == part && factor.value.abs() > 1e-9)
+}
+
+#[test]
+fn parts_that_are_not_linear_compete_and_are_served() {
+    let (fitted, config) = with_parts("stack+bag", &[Extra::Neighbors]);
+    let names = fitted.metrics.candidates.iter().map(|line| line.name);
+    assert!(names.eq(trainer::auto::CANDIDATES.iter().map(|(name, _)| *name)));
+    assert_eq!(taken(&fitted.metrics), ["stack+bag"]);
+    assert!(fitted.metrics.stack.uses_bag() && says(&fitted, "network"));
+    assert!(!fitted.metrics.stack.uses_neighbors() && !says(&fitted, "neighbors"));
     let folder = tempfile::tempdir().unwrap();
     run::write(folder.path(), &fitted, &config).unwrap();
     let curve = std::fs::read_to_string(folder.path().join("bag-curve.csv")).unwrap();
@@ -135,6 +134,15 @@ fn parts_that_are_not_linear_compete_and_are_served() {
     let kept = std::fs::read_to_string(folder.path().join("config.toml")).unwrap();
     let again = Config::resolve([Overrides::from_toml(&kept).unwrap()]).unwrap();
     assert_eq!(again, config, "a run can be repeated from its configuration");
+}
+
+#[test]
+fn neighbors_alone_are_served() {
+    let (fitted, _) = with_parts("neighbors", &[]);
+    assert_eq!(taken(&fitted.metrics), ["neighbors"]);
+    assert!(fitted.metrics.stack.uses_neighbors() && says(&fitted, "neighbors"));
+    assert!(fitted.metrics.neighbors_recall.is_some_and(|recall| recall > 0.99));
+    assert!(fitted.curves.is_empty(), "there is no network");
 }
 
 #[test]

@@ -5,8 +5,9 @@
 //! [`design`]; [`stack`] chooses penalties and
 //! weights on held-out predictions, apart for each group of [`components`]; [`operating`]
 //! chooses λ; [`build`] puts the router together; [`run`] writes the folder.
-//! [`cascade`] fits when to ask again;
-//! [`place`] adds models that a router does not know, by a few labels; [`simulate`] replays a table to policies that go on learning.
+//! [`parts`] adds what is not linear, where it is asked for: the [`bag`] and [`neighbors`].
+//! [`cascade`] fits when to ask again; [`place`] adds models that a router does not know, by a few
+//! labels; [`simulate`] replays a table to policies that go on learning.
 
 pub mod auto;
 pub mod bag;

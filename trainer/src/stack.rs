@@ -264,7 +264,7 @@ impl Stack {
     /// Whether the bag has a say in scores.
     pub fn uses_bag(&self) -> bool {
         self.shared_bag_weight > 0.0
-            || self.uses_tasks() && self.task_bag_gain > 0.0
+            || self.task_bag_gain > 0.0
             || self.components.iter().any(|component| component.bag_weight > 0.0)
     }
 

@@ -78,7 +78,9 @@ impl NeighborParts {
         let ends = (self.starts.first(), self.starts.last());
         let n = self.n_points();
         if !is_ordered || ends.0 != Some(&0) || ends.1.is_none_or(|end| *end as usize != n) {
-            return Err(LinearError::Shape("neighbor starts", n, n_clusters));
+            let (bound, found) = ("increasing from 0 to the number of points", self.starts.len());
+            let found = format!("{found} starts for {n} points");
+            return Err(LinearError::Range("neighbor starts", bound, found));
         }
         for (name, expected, found) in [
             ("neighbor centers", n_clusters * self.dimensions, self.centers.len()),

@@ -17,6 +17,7 @@ pub(super) fn cost_heads(heads: &Heads, mixes: &[Option<CostMix>]) -> Vec<Option
 }
 
 /// Adds the bag and the neighbors, as far as they are trusted; what has no say is left out.
+/// Complexity stays with the linear heads.
 pub(super) fn add(
     heads: &Heads,
     stack: &Stack,

@@ -86,3 +86,25 @@ fn parts_that_do_not_fit_are_refused() {
     assert!(refused(NeighborParts { k: 0, ..four() }).contains("k must be at least 1"));
     assert!(refused(NeighborParts { scales: vec![0.1, f32::NAN], ..four() }).contains("finite"));
 }
+
+#[test]
+fn a_search_reuses_its_buffers() {
+    let parts = crate::testing::random_neighbors(3, 8, 400, 1);
+    let (mut scratch, mut outputs) = (NeighborScratch::default(), vec![0.0; 3]);
+    let capacities = |scratch: &NeighborScratch| {
+        let NeighborScratch { point, clusters, found, sums } = scratch;
+        [point.capacity(), clusters.capacity(), found.capacity(), sums.capacity()]
+    };
+    let mut run = |i: i8| {
+        let units: Vec<f32> = (0..8).map(|d| f32::from(i * d % 7) - 3.0).collect();
+        parts.add_outputs(&units, &mut scratch, &mut outputs);
+        capacities(&scratch)
+    };
+    // The first search of the largest clusters, then others.
+    let most = (1..9)
+        .map(&mut run)
+        .fold([0; 4], |most, now| std::array::from_fn(|i| usize::max(most[i], now[i])));
+    for i in 1..9 {
+        assert_eq!(run(i), most);
+    }
+}
