@@ -42,6 +42,7 @@ pub(crate) fn environment(
 }
 
 /// What was to be there, or `None`, with a message, where it cannot be had and need not be.
+#[expect(clippy::print_stderr, reason = "says that a test is skipped")]
 pub(crate) fn or_skipped<T>(found: Result<T, String>) -> Option<T> {
     match found {
         Ok(found) => Some(found),
