@@ -14,11 +14,11 @@ use anyhow::{Context, Result};
 use datasets::{Dataset, Folds, ModelSelection};
 use rayon::prelude::*;
 use router_core::{OutcomeTable, Prediction, Router, Scratch, Weights, artifact};
-use trainer::auto::Choice;
 use trainer::build::Recipe;
 use trainer::config::Config;
 use trainer::crossfit::cross_fit;
 use trainer::operating::Target;
+use trainer::policy::PolicyChoice;
 use trainer::problem::Problem;
 
 const KAPPAS: [f64; 7] = [0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0];
@@ -79,7 +79,8 @@ fn judge(table: &OutcomeTable, fold: &[i32], test: i32, inner: Folds) -> Result<
         seed: 0,
         target: Target::Retention(0.95),
         exploration: 0.0,
-        predictor: Choice::Only(5),
+        predictor: "stack".parse().map_err(anyhow::Error::msg)?,
+        policy: PolicyChoice::default(),
         uncertainty_weight: 0.0,
     };
     let built = cross_fit(&problem, &Config::default().fit_params(), &recipe, None, &|| {}).all;

@@ -253,11 +253,12 @@ impl From<&router_core::Outcome> for Cell {
 /// Groups, numbered as they first occur.
 fn groups(requests: &[&RequestRow]) -> Vec<u32> {
     let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
-    let number = |request: &&RequestRow| {
+    let mut of = Vec::with_capacity(requests.len());
+    for request in requests {
         let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
-        *numbers.entry(request.group.as_str()).or_insert(next)
-    };
-    requests.iter().map(number).collect()
+        of.push(*numbers.entry(&request.group).or_insert(next));
+    }
+    of
 }
 
 /// The other folds that requests of the same group are in.

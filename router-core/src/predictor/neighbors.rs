@@ -3,7 +3,8 @@
 //! A request is a point: some hidden units of the [bag](super::bag), scaled to length 1 and rounded
 //! to bytes. Known points lie in clusters; the clusters whose centers are nearest to a request are
 //! searched, and of their points the `k` nearest are taken. With similarities `c`, cosines of which
-//! negative ones count as 0, each arm gets `Σ cᵖ·adds / (s + Σ cᵖ)` added to its output.
+//! negative ones count as 0 (all alike if `p` is 0), each arm gets `Σ cᵖ·adds / (s + Σ cᵖ)` added to
+//! its output.
 //!
 //! Similarities are sums of products of bytes, so that they are the same on every machine.
 
