@@ -1,7 +1,8 @@
 //! What a fit runs with: defaults, then an experiment file, then the command line.
 
+mod parts;
+
 use datasets::{Folds, ModelSelection};
-use router_core::predictor::bag::MAX_HIDDEN;
 use serde::{Deserialize, Serialize};
 
 use crate::auto::Choice;
@@ -272,7 +273,9 @@ impl Config {
     /// If it is not a candidate.
     pub fn predictor(&self) -> Result<Choice, ConfigError> {
         match self.predictor.as_str() {
-            "stack" if self.shuffle_labels => parse("predictor", "ridge+task"),
+            stack if self.shuffle_labels && stack.starts_with("stack") => {
+                parse("predictor", "ridge+task")
+            }
             predictor => parse("predictor", predictor),
         }
     }
@@ -311,16 +314,9 @@ impl Config {
                 tool_scale: self.tool_scale,
             },
             ridge: RidgeParams { penalties: self.penalties.clone(), n_iterations: self.iterations },
-            bag: self
-                .fits(Extra::Bag)
-                .then(|| BagParams { seed: self.bag.seed.wrapping_add(self.seed), ..self.bag }),
+            bag: self.bag_params(),
             neighbors: self.fits(Extra::Neighbors).then_some(self.neighbors),
         }
-    }
-
-    /// Whether a part is fitted: it is named, or the predictor has no other.
-    fn fits(&self, part: Extra) -> bool {
-        self.parts.contains(&part) || self.predictor.split('+').any(|name| name == part.name())
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -328,18 +324,7 @@ impl Config {
         self.selection()?;
         self.predictor()?;
         self.folds()?;
-        let named = |(key, bound, value)| range(key, bound, value);
-        self.bag.check().map_err(named)?;
-        self.neighbors.check().map_err(named)?;
-        let units = self.bag.hidden * self.bag.n_networks + self.neighbors.dimensions;
-        if self.fits(Extra::Bag) && self.fits(Extra::Neighbors) && units > MAX_HIDDEN {
-            let bound = "at most 64, as hidden units of one router";
-            return Err(range(
-                "bag.hidden times n_networks, and neighbors.dimensions",
-                bound,
-                units,
-            ));
-        }
+        self.check_parts()?;
         if !(0.0..=1.0).contains(&self.exploration) {
             return Err(range("exploration", "in [0, 1]", self.exploration));
         }
