@@ -1,8 +1,9 @@
 //! How sure the fitted heads are of each model's expected quality.
 //!
-//! A fit does better on its own rows than on others, by twice the mean variance of its predictions
-//! (the covariance penalty of linear smoothers: the expected difference is `2 σ² df / n`, and
-//! `σ² df / n` is that variance). So half of the difference in squared error is the variance.
+//! A fit does better on its own rows than on others: by `2 σ² h` for a linear smoother `H` of `h =
+//! tr H / n` degrees of freedom per row (the covariance penalty). That gives `h`, and with it the mean
+//! variance of its predictions, `σ² tr HHᵀ / n`, which is `σ² h²` where `H` shrinks all directions
+//! alike, as a ridge on far more n-grams than rows nearly does, and more where it does not.
 //!
 //! # References
 //!
@@ -35,14 +36,19 @@ pub fn fit(
     let errors = own.iter().map(|(row, score)| (*row, &score[..]));
     let errors = squared_errors(problem, errors);
     let held = squared_errors(problem, held.iter().map(|held| (held.row, &held.score[..])));
-    let sd = |(held, seen): (&f64, &f64)| ((held - seen) / 2.0).max(0.0).sqrt();
     let between = between_tasks(&heads.task_deviations, problem.n_models(), reference);
     let novelty = between.map(|sd| Novelty {
         unknown_share: threshold(problem, &heads.vectorizer, seen),
         sd,
         reference,
     });
-    Uncertainty { quality_sd: held.iter().zip(&errors).map(sd).collect(), novelty }
+    Uncertainty { quality_sd: held.iter().zip(&errors).map(|(h, s)| sd(*h, *s)).collect(), novelty }
+}
+
+/// `σ h` from the squared error on held-out rows and on those of the fit.
+fn sd(held: f64, seen: f64) -> f64 {
+    let noise = f64::midpoint(held, seen).sqrt();
+    if noise > 0.0 { ((held - seen) / (2.0 * noise)).max(0.0) } else { 0.0 }
 }
 
 /// `[n_models]`: mean squared error of the scores of some rows; 0 where no quality is known.
@@ -107,7 +113,16 @@ mod tests {
     use crate::design::VectorizerParams;
 
     #[test]
-    fn half_of_the_optimism_is_the_variance_between_tasks_that_of_uplift() {
+    fn degrees_of_freedom_come_from_the_difference_of_errors() {
+        // Squared errors σ²(1 ± h) with h = 1/n, to first order.
+        let (noise, n) = (0.2, 100.0);
+        let found = sd(noise * (1.0 + 1.0 / n), noise * (1.0 - 1.0 / n));
+        assert!((found - noise.sqrt() / n).abs() < 1e-12, "{found}");
+        assert!(sd(0.1, 0.2).abs() < 1e-12 && sd(0.0, 0.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn between_tasks_uplift_varies() {
         // Model 1 beats the reference by 0.3 in one task and loses by 0.1 in the other.
         let sd = between_tasks(&[0.0, 0.3, 0.1, 0.0], 2, 0).unwrap();
         assert!((sd - 0.2).abs() < 1e-12, "{sd}");
