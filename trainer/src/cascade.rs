@@ -22,6 +22,9 @@ const RATIOS: [f64; 5] = [1.0, 2.0, 4.0, 8.0, 16.0];
 /// Margins of the guard.
 const MARGINS: [f64; 4] = [0.0, 0.03, 0.1, 0.25];
 
+/// Mean retention over costs that second calls must add to be made at all.
+const MIN_GAIN: f64 = 0.005;
+
 /// A margin that no gain reaches: every answer is kept, as without a cascade.
 const NEVER: f64 = 1.0;
 
@@ -112,8 +115,9 @@ pub fn fit(rows: &[&Played], catalog: &Catalog, recipe: Recipe) -> (Cascade, Poi
     let at = (catalog, recipe.reference);
     let areas: Vec<f64> =
         tried.par_iter().map(|tried| area(&curve(&with(*tried), at, &coarse))).collect();
-    // Ties to the first, which never asks again.
+    // The first never asks again.
     let best = (0..tried.len()).fold(0, |best, at| if areas[at] > areas[best] { at } else { best });
+    let best = if areas[best] > areas[0] + MIN_GAIN { best } else { 0 };
     let curve = curve(&with(tried[best]), at, &sweep());
     let (point, reached) = choose(&curve, recipe.target);
     let (first_ratio, margin) = tried[best];

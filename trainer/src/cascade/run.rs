@@ -70,6 +70,8 @@ pub fn run(folder: &Path, logs: &[PathBuf], ask: Ask) -> Result<Fitted> {
     let of = |fold: &Router| {
         let cross_fit = fold.manifest().provenance.cross_fit?;
         let seen: Vec<&Played> = rows.iter().filter(|row| row.fold != cross_fit.held_out).collect();
+        let reference_cost = fold.manifest().objective.reference_cost;
+        let recipe = Recipe { reference_cost, ..recipe };
         let (cascade, _, _) = fit(&seen, router.catalog(), recipe);
         Some(FoldCascade { cross_fit, cascade })
     };
