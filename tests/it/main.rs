@@ -5,6 +5,7 @@
 mod architecture;
 mod bad_input;
 mod bandit_parity;
+mod cascade;
 mod encoder;
 mod floors;
 mod lifecycle;

@@ -88,7 +88,7 @@ pub fn build(
     let (stack, candidates) = auto::choose(problem, heads, held, with, choice);
     let latency_ms = costs::latencies(problem, seen);
     let mut held_rows = auto::held_rows(heads, held, &stack, &mixes);
-    let uncertainty = uncertainty::fit(problem, (heads, &stack), seen, &held_rows, reference.model);
+    let uncertainty = uncertainty::fit(problem, heads, seen, &held_rows, reference.model);
     let guard = operating::guard(problem, &held_rows, reference);
     for held in &mut held_rows {
         held.score[reference.model] += guard;

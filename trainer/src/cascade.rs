@@ -9,7 +9,7 @@
 mod logistic;
 pub mod run;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use rayon::prelude::*;
 use router_core::cascade::{Answered, Cascade, Head, Heads, N_SIGNALS, Offer, signals};
@@ -23,6 +23,9 @@ const RATIOS: [f64; 5] = [1.0, 2.0, 4.0, 8.0, 16.0];
 
 /// Margins of the guard.
 const MARGINS: [f64; 4] = [0.0, 0.03, 0.1, 0.25];
+
+/// Mean retention over costs that second calls must add to be made at all.
+const MIN_GAIN: f64 = 0.005;
 
 /// A margin that no gain reaches: every answer is kept, as without a cascade.
 const NEVER: f64 = 1.0;
@@ -114,10 +117,38 @@ pub type Point = (f64, f64, f64);
 
 /// Fits a cascade on some requests; with the point that was chosen for the target, and whether the
 /// target was reached there.
+///
+/// Ratio, margin and λ are chosen with heads that did not see the fold that they judge.
 pub fn fit(rows: &[&Played], catalog: &Catalog, recipe: Recipe) -> (Cascade, Point, bool) {
+    let parts = parts(rows, catalog, recipe);
+    let coarse: Vec<f64> = sweep().into_iter().step_by(COARSE).collect();
+    let tried = RATIOS.iter().flat_map(|ratio| MARGINS.map(|margin| (*ratio, margin)));
+    let tried: Vec<(f64, f64)> = std::iter::once((1.0, NEVER)).chain(tried).collect();
+    let with = |(first_ratio, margin): (f64, f64)| -> Vec<Part<'_>> {
+        parts.iter().map(|part| part.with(first_ratio, margin)).collect()
+    };
+    let at = (catalog, recipe);
+    let areas: Vec<f64> =
+        tried.par_iter().map(|tried| area(&curve(&with(*tried), at, &coarse))).collect();
+    // The first never asks again.
+    let best = (0..tried.len()).fold(0, |best, at| if areas[at] > areas[best] { at } else { best });
+    let best = if areas[best] > areas[0] + MIN_GAIN { best } else { 0 };
+    let lambdas = match recipe.target {
+        Target::Lambda(lambda) => vec![lambda],
+        Target::Retention(_) | Target::CostRatio(_) => sweep(),
+    };
+    let curve = curve(&with(tried[best]), at, &lambdas);
+    let (point, reached) = choose(&curve, recipe.target);
+    let (first_ratio, margin) = tried[best];
+    let cascade = unguarded(rows, catalog, recipe);
+    (Cascade { first_ratio, margin, lambda: point.0, ..cascade }, point, reached)
+}
+
+/// A cascade of heads alone.
+fn unguarded(rows: &[&Played], catalog: &Catalog, recipe: Recipe) -> Cascade {
     let typical_length = typical_lengths(rows, catalog);
     let (heads, by_model) = heads(rows, catalog, &typical_length, recipe.reference_cost);
-    let mut cascade = Cascade {
+    Cascade {
         heads,
         by_model,
         margin: NEVER,
@@ -126,29 +157,35 @@ pub fn fit(rows: &[&Played], catalog: &Catalog, recipe: Recipe) -> (Cascade, Poi
         lambda: 0.0,
         reference_cost: recipe.reference_cost,
         max_cost: recipe.max_cost,
+    }
+}
+
+/// Requests, and a cascade that did not see them.
+struct Part<'a> {
+    rows: Vec<&'a Played>,
+    cascade: Cascade,
+}
+
+impl Part<'_> {
+    fn with(&self, first_ratio: f64, margin: f64) -> Self {
+        let cascade = Cascade { first_ratio, margin, ..self.cascade.clone() };
+        Self { rows: self.rows.clone(), cascade }
+    }
+}
+
+/// One part per fold; of one fold alone, that with the cascade that saw it.
+fn parts<'a>(rows: &[&'a Played], catalog: &Catalog, recipe: Recipe) -> Vec<Part<'a>> {
+    let folds: BTreeSet<i32> = rows.iter().map(|row| row.fold).collect();
+    let of = |fold: i32| {
+        let (own, mut others): (Vec<&Played>, Vec<&Played>) =
+            rows.iter().copied().partition(|row| row.fold == fold);
+        // Folds by label may divide a group.
+        let groups: HashSet<&str> = own.iter().map(|row| &*row.group).collect();
+        others.retain(|row| !groups.contains(&*row.group));
+        let seen = if others.is_empty() { &own } else { &others };
+        Part { cascade: unguarded(seen, catalog, recipe), rows: own }
     };
-    let coarse: Vec<f64> = sweep().into_iter().step_by(COARSE).collect();
-    let tried = RATIOS.iter().flat_map(|ratio| MARGINS.map(|margin| (*ratio, margin)));
-    let tried: Vec<(f64, f64)> = std::iter::once((1.0, NEVER)).chain(tried).collect();
-    let areas: Vec<f64> = tried
-        .par_iter()
-        .map(|(first_ratio, margin)| {
-            let (first_ratio, margin) = (*first_ratio, *margin);
-            let cascade = Cascade { first_ratio, margin, ..cascade.clone() };
-            area(&curve(rows, &cascade, (catalog, recipe), &coarse))
-        })
-        .collect();
-    // Ties to the first, which never asks again.
-    let best = (0..tried.len()).fold(0, |best, at| if areas[at] > areas[best] { at } else { best });
-    (cascade.first_ratio, cascade.margin) = tried[best];
-    let lambdas = match recipe.target {
-        Target::Lambda(lambda) => vec![lambda],
-        Target::Retention(_) | Target::CostRatio(_) => sweep(),
-    };
-    let curve = curve(rows, &cascade, (catalog, recipe), &lambdas);
-    let (point, reached) = choose(&curve, recipe.target);
-    cascade.lambda = point.0;
-    (cascade, point, reached)
+    folds.into_iter().map(of).collect()
 }
 
 /// Pooled heads, and those of each model with enough answers.
@@ -241,18 +278,19 @@ fn typical_lengths(rows: &[&Played], catalog: &Catalog) -> BTreeMap<ModelId, f64
 }
 
 /// Retention and cost ratio at some λ.
-pub fn curve(
-    rows: &[&Played],
-    cascade: &Cascade,
-    (catalog, recipe): With<'_>,
-    lambdas: &[f64],
-) -> Vec<Point> {
+fn curve(parts: &[Part<'_>], (catalog, recipe): With<'_>, lambdas: &[f64]) -> Vec<Point> {
     let reference = recipe.reference;
-    let quality = mean(rows.iter().map(|row| row.quality(reference))).max(f64::MIN_POSITIVE);
-    let cost = mean(rows.iter().map(|row| row.cost(reference))).max(f64::MIN_POSITIVE);
+    let rows = || parts.iter().flat_map(|part| &part.rows);
+    let quality = mean(rows().map(|row| row.quality(reference))).max(f64::MIN_POSITIVE);
+    let cost = mean(rows().map(|row| row.cost(reference))).max(f64::MIN_POSITIVE);
     let at = |lambda: &f64| {
-        let played: Vec<(f64, f64)> =
-            rows.iter().map(|row| row.play(cascade, (catalog, recipe), *lambda)).collect();
+        let play = |part: &Part<'_>| -> Vec<(f64, f64)> {
+            part.rows
+                .iter()
+                .map(|row| row.play(&part.cascade, (catalog, recipe), *lambda))
+                .collect()
+        };
+        let played: Vec<(f64, f64)> = parts.iter().flat_map(play).collect();
         let (q, c) = (mean(played.iter().map(|p| p.0)), mean(played.iter().map(|p| p.1)));
         (*lambda, q / quality, c / cost)
     };

@@ -1,12 +1,8 @@
 //! How sure the fitted heads are of each model's expected quality.
 //!
-//! A fit does better on its own rows than on others, by twice the mean variance of its predictions
-//! (the covariance penalty of linear smoothers: the expected difference is `2 σ² df / n`, and
-//! `σ² df / n` is that variance). So half of the difference in squared error is the variance.
-//!
-//! # References
-//!
-//! Efron (2004), *The estimation of prediction error: covariance penalties and cross-validation*.
+//! On held-out rows a model's scores are off by its mean residual, up to the standard error of that
+//! mean: so well is its level known, which decides where models differ in how many answers they were
+//! learned from. What unfamiliar requests add is how far models differ between tasks.
 
 use router_core::Uncertainty;
 use router_core::uncertainty::Novelty;
@@ -15,49 +11,41 @@ use crate::design::Vectorizer;
 use crate::heads::{Heads, mean};
 use crate::operating::Held;
 use crate::problem::Problem;
-use crate::stack::{HeldOut, Stack};
 
 /// Share of the rows of a fit that are less familiar than the threshold.
 const UNFAMILIAR: f64 = 0.05;
 
 /// The standard deviation of each model's expected quality.
 ///
-/// `held` are rows that the fit did not see, without margins; `seen` are those of the fit.
+/// `held` are rows that their fit did not see, without margins; `seen` are those of the fit.
 pub fn fit(
     problem: &Problem,
-    (heads, stack): (&Heads, &Stack),
+    heads: &Heads,
     seen: &[usize],
     held: &[Held],
     reference: usize,
 ) -> Uncertainty {
-    let own = HeldOut::new(problem, heads, seen.to_vec());
-    let own = stack.scores(&[own], heads.layout);
-    let errors = own.iter().map(|(row, score)| (*row, &score[..]));
-    let errors = squared_errors(problem, errors);
-    let held = squared_errors(problem, held.iter().map(|held| (held.row, &held.score[..])));
-    let sd = |(held, seen): (&f64, &f64)| ((held - seen) / 2.0).max(0.0).sqrt();
     let between = between_tasks(&heads.task_deviations, problem.n_models(), reference);
     let novelty = between.map(|sd| Novelty {
         unknown_share: threshold(problem, &heads.vectorizer, seen),
         sd,
         reference,
     });
-    Uncertainty { quality_sd: held.iter().zip(&errors).map(sd).collect(), novelty }
+    let levels = (0..problem.n_models()).map(|model| level_sd(problem, held, model));
+    Uncertainty { quality_sd: levels.collect(), novelty }
 }
 
-/// `[n_models]`: mean squared error of the scores of some rows; 0 where no quality is known.
-fn squared_errors<'a>(
-    problem: &Problem,
-    rows: impl Iterator<Item = (usize, &'a [f64])> + Clone,
-) -> Vec<f64> {
-    let of = |model: usize| {
-        let errors = rows.clone().filter_map(|(row, score)| {
-            let quality = f64::from(problem.cell(row, model).quality?);
-            Some((quality - score[model]).powi(2))
-        });
-        mean(errors)
+/// The standard error of the mean residual of a model; that of a fair coin's one answer without any.
+fn level_sd(problem: &Problem, held: &[Held], model: usize) -> f64 {
+    let residuals = || {
+        held.iter().filter_map(|held| {
+            Some(f64::from(problem.cell(held.row, model).quality?) - held.score[model])
+        })
     };
-    (0..problem.n_models()).map(of).collect()
+    match residuals().count() {
+        0 => 0.5,
+        n => (mean(residuals().map(|residual| residual * residual)) / n as f64).sqrt(),
+    }
 }
 
 /// The standard deviation between tasks of how models compare with the reference, `[n_tasks *
@@ -105,9 +93,28 @@ mod tests {
 
     use super::*;
     use crate::design::VectorizerParams;
+    use crate::problem::Cell;
 
     #[test]
-    fn half_of_the_optimism_is_the_variance_between_tasks_that_of_uplift() {
+    fn a_level_is_known_up_to_its_standard_error() {
+        let cell = |quality| Cell { quality, ..Cell::default() };
+        let problem = Problem {
+            models: ["a", "b"].map(|id| router_core::ModelId::new(id).unwrap()).to_vec(),
+            cells: (0..100u8)
+                .flat_map(|i| [cell(Some(f32::from(i % 2))), cell((i < 4).then_some(1.0))])
+                .collect(),
+            ..Problem::default()
+        };
+        let held = |row| Held { row, score: vec![0.5, 0.8], cost: vec![None; 2] };
+        let held: Vec<Held> = (0..100).map(held).collect();
+        // Residuals of ±1/2 on 100 rows, and of 0.2 on 4.
+        assert!((level_sd(&problem, &held, 0) - 0.05).abs() < 1e-9);
+        assert!((level_sd(&problem, &held, 1) - 0.1).abs() < 1e-6);
+        assert!((level_sd(&problem, &held[50..], 1) - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn between_tasks_uplift_varies() {
         // Model 1 beats the reference by 0.3 in one task and loses by 0.1 in the other.
         let sd = between_tasks(&[0.0, 0.3, 0.1, 0.0], 2, 0).unwrap();
         assert!((sd - 0.2).abs() < 1e-12, "{sd}");
