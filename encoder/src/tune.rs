@@ -5,8 +5,8 @@
 //! the embeddings as they are, then heads and blocks together; embeddings of words stay. The epoch
 //! of least loss on held-out texts is kept.
 //!
-//! A batch is divided into a fixed number of parts whose gradients are added in order, so that the
-//! result does not depend on the number of threads.
+//! A batch is divided into parts, each padded to its own longest text, whose gradients are added.
+//! Parts run one after another: two backward passes at once over shared weights make burn panic.
 
 mod batch;
 mod network;
@@ -24,7 +24,7 @@ use network::Trainee;
 
 pub use network::Heads;
 
-/// Parts of a batch that are run beside each other.
+/// Parts of a batch.
 const N_PARTS: usize = 4;
 
 /// A text and what is known of it.
@@ -288,7 +288,7 @@ impl Trainee {
             let (packed, targets) = texts.packed(part);
             self.gradients(&packed, &targets, seed.wrapping_add(at as u64))
         };
-        let ran: Vec<_> = parts.par_iter().enumerate().map(run).collect::<Result<_, _>>()?;
+        let ran: Vec<_> = parts.iter().enumerate().map(run).collect::<Result<_, _>>()?;
         let sum: f64 = ran.iter().map(|(loss, _)| loss).sum();
         if !sum.is_finite() {
             let (quantity, bound) = ("loss", "finite; try a lower learning rate".to_owned());
