@@ -2,6 +2,7 @@
 
 mod bag;
 mod neighbors;
+mod rounded;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -251,12 +252,14 @@ fn refuse_unknown(
     }
 }
 
-const LINEAR_TENSORS: [&str; 10] = [
+const LINEAR_TENSORS: [&str; 12] = [
     "linear.bias",
     "linear.block_scales",
     "linear.buckets",
+    "linear.column_scales",
     "linear.cost_weights",
     "linear.idf",
+    "linear.row_scales",
     "linear.surface_mean",
     "linear.surface_scale",
     "linear.surface_weights",
@@ -304,10 +307,10 @@ fn linear_tensors(parts: &LinearParts, tensors: &mut Tensors) {
         ("linear.surface_scale", vec![N_SURFACE], &parts.surface_scale),
         ("linear.surface_weights", vec![N_SURFACE, width], &parts.surface_weights),
         ("linear.task_effects", vec![n_effects, parts.n_arms], &parts.task_effects),
-        ("linear.weights", vec![n, width], &parts.weights),
     ] {
         tensors.insert(name, (Dtype::F32, shape, bytes(values)));
     }
+    rounded::write(parts, tensors);
 }
 
 fn linear_parts(
@@ -330,6 +333,7 @@ fn linear_parts(
             "contradicts the manifest",
         ));
     }
+    let (weights, rounding) = rounded::read(tensors)?;
     Ok(LinearParts {
         n_arms,
         has_complexity: spec.has_complexity,
@@ -338,7 +342,8 @@ fn linear_parts(
         task_effects: effects,
         buckets: numbers(tensors, "linear.buckets", Dtype::U32, u32::from_le_bytes)?,
         idf: f32s("linear.idf")?,
-        weights: f32s("linear.weights")?,
+        weights,
+        rounding,
         block_scales: f32s("linear.block_scales")?,
         surface_mean: f32s("linear.surface_mean")?,
         surface_scale: f32s("linear.surface_scale")?,

@@ -5,6 +5,7 @@ pub mod constant;
 pub mod linear;
 pub mod neighbors;
 mod pass;
+pub mod rounding;
 pub mod tasks;
 
 use crate::features::FeatureScratch;

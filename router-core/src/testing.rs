@@ -114,6 +114,7 @@ pub fn random_linear_parts(n_arms: usize, n_tasks: usize, seed: u64) -> LinearPa
         buckets: (0..).take(N_BUCKETS).collect(),
         idf: vec![1.5; N_BUCKETS],
         weights: random(N_BUCKETS * width),
+        rounding: None,
         block_scales: vec![1.0; N_BLOCKS],
         surface_mean: vec![1.0; N_SURFACE],
         surface_scale: vec![0.5; N_SURFACE],

@@ -138,7 +138,7 @@ pub fn build(
     manifest.uncertainty = Some(uncertainty);
     let curves = heads.bag.as_ref().map_or_else(Vec::new, |bag| bag.curves.clone());
     let recall = heads.neighbors.as_ref().map(|near| near.recall);
-    Built { manifest, parts, stack, candidates, costs: mixes, curves, recall }
+    Built { manifest, parts: parts.rounded(), stack, candidates, costs: mixes, curves, recall }
 }
 
 /// The models that complexity is about, chosen on some rows: the reference model and the cheapest

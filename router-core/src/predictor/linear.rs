@@ -17,6 +17,7 @@ mod run;
 use super::bag::{BagParts, MAX_HIDDEN};
 use super::neighbors::NeighborParts;
 use super::pass::Table;
+use super::rounding::Rounding;
 use crate::calibration::Calibration;
 use crate::features::{N_BLOCKS, N_BUCKETS, N_SURFACE};
 
@@ -56,6 +57,8 @@ pub struct LinearParts {
     pub idf: Vec<f32>,
     /// `[n_active * width]`.
     pub weights: Vec<f32>,
+    /// Scales of the weights, if these are [rounded](LinearParts::rounded).
+    pub rounding: Option<Rounding>,
     /// `[N_BLOCKS]`.
     pub block_scales: Vec<f32>,
     /// `[N_SURFACE]`.
@@ -141,6 +144,7 @@ impl LinearParts {
         for (name, values, expected) in all {
             numbers(name, values, expected)?;
         }
+        self.rounding.as_ref().map_or(Ok(()), |rounding| rounding.check(n, width))?;
         self.bag.as_ref().map_or(Ok(()), |bag| bag.check(self))?;
         let hidden = self.bag.as_ref().map_or(0, |bag| bag.hidden);
         let neighbors = self.neighbors.as_ref();

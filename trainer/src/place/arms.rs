@@ -38,6 +38,7 @@ pub fn linear(parts: &LinearParts, arms: &[Arm]) -> LinearParts {
         n_arms: arms.len(),
         task_effects: map(&parts.task_effects, parts.n_arms),
         weights: map(&parts.weights, width),
+        rounding: None,
         surface_weights: map(&parts.surface_weights, width),
         bias: with_intercepts(map(&parts.bias, width), arms, |new| new.score_intercept),
         calibrations: calibrations(&parts.calibrations, arms),
