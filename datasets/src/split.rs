@@ -52,22 +52,22 @@ impl std::str::FromStr for Folds {
 
     fn from_str(text: &str) -> Result<Self, FoldsError> {
         let number = |text: &str| text.parse().ok().filter(|k| (2..EACH_LABEL).contains(k));
-        let folds = match text.split_once(['/', '@']) {
-            None => match text {
+        let folds = match (text.split_once('/'), text.split_once('@')) {
+            (None, None) => match text {
                 "fold" => Some(Self::Column),
                 "task" => Some(Self::Label(Label::Task, EACH_LABEL)),
                 "domain" => Some(Self::Label(Label::Domain, EACH_LABEL)),
                 _ => number(text).map(Self::Hash),
             },
-            Some(("task", k)) => number(k).map(|k| Self::Label(Label::Task, k)),
-            Some(("domain", k)) => number(k).map(|k| Self::Label(Label::Domain, k)),
-            Some((k, seed)) if text.contains('@') => {
+            (Some(("task", k)), _) => number(k).map(|k| Self::Label(Label::Task, k)),
+            (Some(("domain", k)), _) => number(k).map(|k| Self::Label(Label::Domain, k)),
+            (Some(_), _) => None,
+            (None, Some((k, seed))) => {
                 number(k).zip(seed.parse().ok()).map(|(k, seed)| match seed {
                     0 => Self::Hash(k),
                     seed => Self::Seeded(k, seed),
                 })
             }
-            Some(_) => None,
         };
         folds.ok_or_else(|| FoldsError(text.to_owned()))
     }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use datasets::{Folds, Label};
 use router_core::{CrossFit, FoldKind};
 
 use crate::build::{Built, Recipe, build};
@@ -33,6 +34,20 @@ pub struct Cut {
     pub k: u32,
     /// Of the hash; 0 for none.
     pub seed: u64,
+}
+
+impl Cut {
+    /// Of `n_folds` folds.
+    pub fn new(folds: Folds, n_folds: usize) -> Self {
+        let (kind, k, seed) = match folds {
+            Folds::Column => (FoldKind::Fold, u32::try_from(n_folds).unwrap_or(u32::MAX), 0),
+            Folds::Hash(k) => (FoldKind::Hash, k, 0),
+            Folds::Seeded(k, seed) => (FoldKind::Hash, k, seed),
+            Folds::Label(Label::Task, k) => (FoldKind::Task, k, 0),
+            Folds::Label(Label::Domain, k) => (FoldKind::Domain, k, 0),
+        };
+        Self { kind, k, seed }
+    }
 }
 
 /// How many fits [`cross_fit`] will make.

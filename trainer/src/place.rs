@@ -132,7 +132,7 @@ pub fn enlarge(
     let (specs, arms): (Vec<ModelSpec>, Vec<Arm>) = all.into_iter().unzip();
     let weights = match weights {
         Weights::Constant(means) => Weights::Constant(arms::constant(&means, &arms)),
-        Weights::Linear(parts) => Weights::Linear(Box::new(arms::linear(&parts, &arms).rounded())),
+        Weights::Linear(parts) => Weights::Linear(Box::new(arms::linear(&parts, &arms))),
     };
     let sds = sds(&manifest, &arms);
     let mut manifest = with_models(manifest, specs, labels.sources, &reports)?;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use datasets::{Dataset, DatasetError, Folds, Label, Opened, divided_group};
-use router_core::{DataSource, FoldKind, RequestRow, TaskPart, Weights, artifact};
+use datasets::{Dataset, DatasetError, Folds, Opened, divided_group};
+use router_core::{DataSource, RequestRow, TaskPart, Weights, artifact};
 use serde::Serialize;
 
 use crate::auto::Candidate;
@@ -157,7 +157,7 @@ pub fn fit(opened: Opened, config: &Config, progress: Progress<'_>) -> Result<Fi
         uncertainty_weight: config.uncertainty_weight,
     };
     let n_folds = problem.folds().len();
-    let nested = wanted.map(|folds| cut(folds, n_folds));
+    let nested = wanted.map(|folds| Cut::new(folds, n_folds));
     if nested.is_some() {
         ensure!(
             (3..=MAX_FOLDS).contains(&n_folds),
@@ -280,18 +280,6 @@ fn requests(data: &Dataset) -> Vec<&RequestRow> {
         Dataset::Table(table) => table.requests.iter().collect(),
         Dataset::Log(log) => log.iter().map(|row| &row.request).collect(),
     }
-}
-
-/// How fold routers say that rows were cut.
-fn cut(folds: Folds, n_folds: usize) -> Cut {
-    let (kind, k, seed) = match folds {
-        Folds::Column => (FoldKind::Fold, u32::try_from(n_folds).unwrap_or(u32::MAX), 0),
-        Folds::Hash(k) => (FoldKind::Hash, k, 0),
-        Folds::Seeded(k, seed) => (FoldKind::Hash, k, seed),
-        Folds::Label(Label::Task, k) => (FoldKind::Task, k, 0),
-        Folds::Label(Label::Domain, k) => (FoldKind::Domain, k, 0),
-    };
-    Cut { kind, k, seed }
 }
 
 /// The column, if every request has a fold, there are at least two and none divides a group; else

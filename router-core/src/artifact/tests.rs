@@ -73,7 +73,7 @@ fn what_it_does_not_know_is_refused() {
     let kind = with_manifest(|json| json.replace("\"cost_aware\"", "\"oracle\""));
     assert!(error(&kind).contains("unknown variant `oracle`"), "{}", error(&kind));
     let lambda = with_manifest(|json| json.replace("\"lambda\":0.1", "\"lambda\":-1.0"));
-    assert!(error(&lambda).contains("must be at least 0, got -1"), "{}", error(&lambda));
+    assert!(error(&lambda).contains("must be at least 0 and finite, got -1"), "{}", error(&lambda));
 }
 
 #[test]

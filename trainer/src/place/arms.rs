@@ -34,7 +34,7 @@ pub struct NewArm {
 pub fn linear(parts: &LinearParts, arms: &[Arm]) -> LinearParts {
     let map = |values: &[f32], width: usize| rows(values, width, parts.n_arms, arms);
     let width = parts.width();
-    LinearParts {
+    let enlarged = LinearParts {
         n_arms: arms.len(),
         task_effects: map(&parts.task_effects, parts.n_arms),
         weights: map(&parts.weights, width),
@@ -53,7 +53,14 @@ pub fn linear(parts: &LinearParts, arms: &[Arm]) -> LinearParts {
         }),
         neighbors: parts.neighbors.as_ref().map(|near| neighbors(near, parts.n_arms, arms)),
         ..parts.clone()
-    }
+    };
+    let Some(rounding) = &parts.rounding else { return enlarged };
+    let of_arms = arms.iter().map(|arm| match arm {
+        Arm::Known(at) => Some(rounding.columns[*at]),
+        Arm::New(_) => None,
+    });
+    let others = rounding.columns[parts.n_arms..].iter().copied().map(Some);
+    enlarged.rounded_with(&rounding.rows, &of_arms.chain(others).collect::<Vec<_>>())
 }
 
 /// What known requests say of new arms, in bytes of a scale of their own.
