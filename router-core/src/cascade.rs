@@ -2,7 +2,7 @@
 //!
 //! Once a model has answered, its cost is paid, and more is known than before: how long and dear the
 //! answer was beside what was expected, how the call ended, what the text looks like. Two logistic
-//! heads on these [`signals`] say how good the answer is and how good that of another model would
+//! heads on these [`signals()`] say how good the answer is and how good that of another model would
 //! be. The gain is their difference; it is worth `λ · cost / c_ref` of the other model, and a margin,
 //! or not.
 //! The first call is priced at `ρ · λ`, since it can be repaired.
@@ -23,7 +23,7 @@ pub use signals::{Answered, N_SIGNALS, signals};
 /// The format of a cascade that this crate writes and reads.
 pub const CASCADE_FORMAT_VERSION: u32 = 1;
 
-/// A logistic regression on [`signals`]: `1 / (1 + exp(−(bias + w·x)))`.
+/// A logistic regression on [`signals()`]: `1 / (1 + exp(−(bias + w·x)))`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Head {

@@ -75,7 +75,7 @@ pub enum PolicySpec {
     },
     /// The highest utility.
     CostAware,
-    /// Inverse-gap weighting of utilities: see [`SquareCb`](super::SquareCb).
+    /// Inverse-gap weighting of utilities: see [`SquareCb`].
     #[serde(rename = "squarecb")]
     SquareCb {
         /// γ.
@@ -83,7 +83,7 @@ pub enum PolicySpec {
         /// Share of probability that all eligible models divide at least, in `[0, 1]`.
         floor: f64,
     },
-    /// Thompson sampling of utilities: see [`Thompson`](super::Thompson).
+    /// Thompson sampling of utilities: see [`Thompson`].
     Thompson {
         /// Multiplies standard deviations.
         scale: f64,
