@@ -113,7 +113,7 @@ impl EncoderConfig {
     ///
     /// # Errors
     ///
-    /// If a file is missing or not as it should be, or asks for what is not implemented.
+    /// If a file is missing or not as it should be, or asks for an option that is not supported.
     pub(crate) fn read(folder: &Path) -> Result<Self, EncoderError> {
         let raw: RawConfig = json(folder, "config.json")?.ok_or_else(|| EncoderError::Missing {
             folder: folder.to_owned(),

@@ -50,7 +50,7 @@ impl Encoder {
     /// # Errors
     ///
     /// If it is not there, a file of it is missing or damaged, a tensor has another shape than
-    /// `config.json` says, or its architecture is not implemented.
+    /// `config.json` says, or its architecture is not supported.
     pub fn open(name: &str) -> Result<Self, EncoderError> {
         let folder = resolve(name)?;
         let config = EncoderConfig::read(&folder)?;

@@ -38,7 +38,7 @@ pub enum EncoderError {
         /// What is wrong with it.
         problem: String,
     },
-    /// An architecture, or an option of it, that is not implemented.
+    /// An architecture, or an option of it, that is not supported.
     #[error("{quantity} must be {supported}, got {found}")]
     Unsupported {
         /// What it is.

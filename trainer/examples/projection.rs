@@ -24,6 +24,7 @@ use trainer::config::Config;
 use trainer::design::{Design, Sparse};
 use trainer::heads::{self, Layout};
 use trainer::problem::Problem;
+use trainer::projection::{orthonormalize, sign};
 
 const PENALTIES: [f64; 6] = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0];
 const DIMENSIONS: [usize; 2] = [64, 256];
@@ -162,34 +163,4 @@ fn subspace(design: &Design, n_columns: usize, k: usize) -> Vec<f32> {
         orthonormalize(&mut basis, k);
     }
     basis
-}
-
-/// A sign for each place, as good as random (the finalizer of `SplitMix64`).
-fn sign(place: u64) -> f32 {
-    let mixed = (place + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    if mixed >> 63 == 0 { 1.0 } else { -1.0 }
-}
-
-/// Modified Gram–Schmidt over the columns of a row-major `[n * k]` matrix.
-fn orthonormalize(matrix: &mut [f32], k: usize) {
-    let n = matrix.len() / k;
-    let mut columns: Vec<Vec<f32>> =
-        (0..k).map(|j| (0..n).map(|i| matrix[i * k + j]).collect()).collect();
-    for j in 0..k {
-        let (done, rest) = columns.split_at_mut(j + 1);
-        let length = done[j].iter().map(|v| v * v).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
-        done[j].iter_mut().for_each(|v| *v /= length);
-        let unit = &done[j];
-        rest.par_iter_mut().for_each(|column| {
-            let dot: f32 = column.iter().zip(unit).map(|(a, b)| a * b).sum();
-            column.iter_mut().zip(unit).for_each(|(a, b)| *a -= dot * b);
-        });
-    }
-    for (j, column) in columns.iter().enumerate() {
-        for (i, value) in column.iter().enumerate() {
-            matrix[i * k + j] = *value;
-        }
-    }
 }

@@ -158,7 +158,7 @@ fn principal(image: &[f32], k: usize) -> (Vec<f64>, Vec<f64>) {
 }
 
 /// A sign for each place, as good as random (the finalizer of `SplitMix64`).
-fn sign(place: u64) -> f32 {
+pub fn sign(place: u64) -> f32 {
     let mixed = (place + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -167,7 +167,7 @@ fn sign(place: u64) -> f32 {
 
 /// Modified Gram–Schmidt over the columns of a row-major `[n * k]` matrix; a column that depends on
 /// those before becomes 0.
-fn orthonormalize(matrix: &mut [f32], k: usize) {
+pub fn orthonormalize(matrix: &mut [f32], k: usize) {
     let n = matrix.len() / k;
     let mut columns: Vec<Vec<f32>> =
         (0..k).map(|j| (0..n).map(|i| matrix[i * k + j]).collect()).collect();
